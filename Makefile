@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# cloudfs: `make help` lists what there is to make.
+
+BUILD   ?= build$(if $(SAN),-san)$(if $(TSAN),-tsan)
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+DESTDIR ?=
+VERSION := 0.1.0
+SOMAJOR := 0
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+
+PKGS    := fuse3 libcjson libzstd libisal zlib libarchive libcrypto
+WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
+	   -Wno-missing-field-initializers -Werror
+SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	   -fno-omit-frame-pointer)$(if $(TSAN),-fsanitize=thread)
+ALLCFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
+	   -DCF_VERSION=\"$(VERSION)\" -Iinclude -fPIC -pthread $(WARN) $(SANFLAGS) \
+	   $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+
+LIBSRC  := $(wildcard fs/*/*.c builder/*/*.c)
+CLISRC  := $(wildcard cli/*.c)
+LIBOBJ  := $(LIBSRC:%.c=$(BUILD)/%.o)
+CLIOBJ  := $(CLISRC:%.c=$(BUILD)/%.o)
+UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.DEFAULT_GOAL := all
+.PHONY: all deps lib cli check check-unit check-fuzz check-integration demo bench lint fuzz install \
+	clean help format
+
+##@ Building
+all: lib cli ## build libcloudfs and the cloudfs command
+lib: $(BUILD)/libcloudfs.a $(BUILD)/libcloudfs.so.$(SOMAJOR)
+cli: $(BUILD)/cloudfs
+
+deps: ## install what is missing to build and test, with the distribution's package manager
+	@sh tests/lib/install-deps.sh
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcloudfs.a: $(LIBOBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/libcloudfs.so.$(SOMAJOR): $(LIBOBJ) $(wildcard fs/libcloudfs.map)
+	$(CC) $(SANFLAGS) -shared -Wl,-soname,libcloudfs.so.$(SOMAJOR) \
+	   $(if $(wildcard fs/libcloudfs.map),-Wl$(comma)--version-script=fs/libcloudfs.map) \
+	   -o $@ $(LIBOBJ) $(LDFLAGS) $(LIBS)
+comma := ,
+
+$(BUILD)/cloudfs: $(CLIOBJ) $(BUILD)/libcloudfs.a
+	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+##@ Testing
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
+	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libcloudfs.a
+	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+check-unit: $(UNIT:%=$(BUILD)/tests/unit/%) ## run the unit tests (T=name for one)
+	@set -e; for t in $(if $(T),test_$(T),$(UNIT)); do $(BUILD)/tests/unit/$$t; done
+
+include tests/tests.mk
+
+##@ Housekeeping
+format: ## rewrite all sources in the house's format
+	clang-format -i $$(git ls-files '*.c' '*.h')
+clean: ## remove what was built
+	rm -rf build build-san build-tsan build-fuzz
+help: ## this list
+	@awk '/^##@/ {printf "\n%s\n", substr($$0,5)} /^[a-z-]+:.*##/ {split($$0,a,":.*## "); printf "  %-18s %s\n", a[1], a[2]}' \
+	   $(MAKEFILE_LIST)
+
+-include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(FUZZ:%=$(BUILD)/tests/fuzz/%.d)
+.SECONDARY:
