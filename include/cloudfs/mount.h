@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A mount's life: made, listed, found from a path inside it, frozen, resumed, ended. The files are
+ * mounts/<id>/ of the store: upper/, work/, mount.json, lock (held by the daemon while it lives),
+ * log. docs/format.md describes them.
+ */
+#ifndef CLOUDFS_MOUNT_H
+#define CLOUDFS_MOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/ioctl.h>
+
+#include <cloudfs/digest.h>
+#include <cloudfs/error.h>
+#include <cloudfs/scope.h>
+#include <cloudfs/store.h>
+
+#define CF_MOUNT_ID_SIZE 17 /* 16 hex digits and NUL */
+
+/* ioctls that any descriptor below a cloudfs mount answers. */
+struct cf_ioctl_info {
+    char id[24]; /* the mount's id, "" for one made from plain directories */
+    char root[1000]; /* the store, absolute; cut off (and not NUL-terminated) never: -ENAMETOOLONG at mount */
+};
+#define CF_IOC_INFO _IOR('c', 1, struct cf_ioctl_info)
+#define CF_IOC_FREEZE _IO('c', 2) /* thawed by CF_IOC_THAW, or when the descriptor is closed */
+#define CF_IOC_THAW _IO('c', 3)
+
+enum cf_mount_state {
+    CF_MOUNT_LIVE, /* a daemon answers */
+    CF_MOUNT_DEAD, /* the daemon is gone, the kernel still shows the mount point (ENOTCONN) */
+    CF_MOUNT_IDLE, /* unmounted; the upper waits for resume, commit or discard */
+};
+
+struct cf_mount {
+    char id[CF_MOUNT_ID_SIZE];
+    enum cf_mount_state state;
+    bool read_only;
+    bool user_xattrs; /* format of the upper */
+    struct cf_digest manifest; /* of the image */
+    char *reference; /* as it was given */
+    char *mountpoint; /* absolute; of the last mount when idle */
+    char *engine; /* "fuse" */
+    char *options; /* -o as given, or "" */
+    char *upper; /* absolute path of the upper; NULL when read-only */
+    char *work;
+    int64_t created; /* seconds since the epoch */
+    pid_t pid; /* of the daemon while live; else 0 */
+};
+void cf_mount_free(struct cf_mount *mount);
+CF_DEFINE_CLEANUP(struct cf_mount *, cf_mount_free)
+
+struct cf_mount_options {
+    const char *reference; /* image to mount */
+    const char *mountpoint; /* an existing, empty directory */
+    const char *resume; /* id (unique prefix) to resume instead of a new mount; mountpoint may be NULL: the last */
+    const char *upper; /* an upper directory of the caller's choice (work beside it); NULL: in the store */
+    const char *options; /* mount(8) style: ro,rw,allow_other,default_permissions,fsname=... ; unknown ones that mount(8) hands on are tolerated */
+    bool read_only;
+    bool foreground;
+    bool nonempty;
+    const char *engine; /* NULL or "fuse"; "kernel": -ENOTSUP for now */
+};
+/*
+ * Mounts, and returns when the mount answers: the daemon runs on in the background (foreground:
+ * returns when it is unmounted). ret_id gets the id. One clear line for: no such image, mount point
+ * missing, not a directory, not empty, already mounted, /dev/fuse missing or not allowed, upper in use.
+ */
+int cf_mount_start(struct cf_store *store, const struct cf_mount_options *options,
+                   char ret_id[CF_MOUNT_ID_SIZE], struct cf_error *err);
+
+/* All mounts of the store, oldest first; the caller frees each and the array. */
+int cf_mount_list(struct cf_store *store, struct cf_mount ***ret_mounts, size_t *ret_count,
+                  struct cf_error *err);
+void cf_mount_list_free(struct cf_mount **mounts, size_t count);
+
+/* The mount that text means: an id (unique prefix), or a path in or at a mount (also a dead one's
+ * mount point, or the last mount point of an idle one). root (NULL: not wanted) gets the store's
+ * root when the path tells, as a heap string: open that store then. -ENOENT. */
+int cf_mount_find(struct cf_store *store, const char *text, struct cf_mount **ret_mount,
+                  struct cf_error *err);
+int cf_mount_store_of(const char *path, char **ret_root, char ret_id[CF_MOUNT_ID_SIZE],
+                      struct cf_error *err); /* -ENOENT: path is in no live cloudfs mount */
+
+/*
+ * Unmounts and returns when the daemon is gone and has let go of everything. discard: removes the
+ * upper and the mount's description. -EBUSY with the line that says so. A dead mount is cleaned up. A mount without changes,
+ * or read-only, leaves nothing behind.
+ */
+int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool discard, bool lazy,
+                  struct cf_error *err);
+
+/* Keeps changes out while open: flushes what the kernel still holds, and freezes (live mounts) or
+ * takes the mount's lock (idle ones). -EBUSY: frozen by another. Ends with thaw, or with the process. */
+struct cf_freeze {
+    int fd;
+    bool live;
+};
+int cf_mount_freeze(struct cf_store *store, const struct cf_mount *mount,
+                    struct cf_freeze *ret_freeze, struct cf_error *err);
+void cf_mount_thaw(struct cf_freeze *freeze);
+
+/* Records a new base image for a mount (commit --advance) - only while idle, with an empty upper. */
+int cf_mount_set_image(struct cf_store *store, const struct cf_mount *mount, const char *reference,
+                       const struct cf_digest *manifest, struct cf_error *err);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The union: a merged tree below, an upper directory above, as one filesystem. No FUSE in it; the
+ * FUSE engine and tests call it alike. All functions may be called by many threads at once.
+ *
+ * Objects are named by inode number (struct cf_entry.ino); the root is CF_ROOT_INO here. Every
+ * entry handed out by lookup, mknod, mkdir, symlink, link and create counts one reference of its
+ * inode, given back with cf_union_forget. Inode numbers are stable across copy-up and remount.
+ *
+ * The upper is overlayfs's own format (docs/format.md, "The upper"). The caller of the union is
+ * the only writer of the upper while it is open (a lock in work/ sees to it).
+ */
+#ifndef CLOUDFS_UNION_H
+#define CLOUDFS_UNION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include <cloudfs/error.h>
+#include <cloudfs/scope.h>
+#include <cloudfs/tree.h>
+
+struct cf_union;
+struct cf_file; /* an open regular file */
+struct cf_dir; /* an open directory */
+
+#define CF_ROOT_INO 1
+#define CF_INO_UPPER (1ull << 40) /* numbers born in the upper start here */
+
+struct cf_union_options {
+    const struct cf_tree *lower; /* borrowed; outlives the union */
+    int objects_fd; /* objects/ of the store; borrowed */
+    int upper_fd; /* the upper directory; -1: read-only. Borrowed */
+    int work_fd; /* the work directory, on the upper's disk; borrowed */
+    bool user_xattrs; /* user.overlay. and override_stat instead of trusted.overlay. */
+    uint64_t copy_buffer; /* 0: default */
+};
+
+/* -EBUSY: another union has this upper open. -ENOTSUP: the upper's disk has no xattrs. Cleans what
+ * a crash left in work/. */
+int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_union,
+                  struct cf_error *err);
+void cf_union_close(struct cf_union *u);
+CF_DEFINE_CLEANUP(struct cf_union *, cf_union_close)
+
+/* Who asks: owner of what is created, and the umask where it still has to be applied. */
+struct cf_caller {
+    uid_t uid;
+    gid_t gid;
+    mode_t umask;
+};
+
+struct cf_entry {
+    uint64_t ino;
+    struct stat attr; /* st_ino as users see it; st_dev 0 */
+};
+
+/* Returns 0 or -errno, as the system call of the same name says for ext4. */
+int cf_union_lookup(struct cf_union *u, uint64_t dir, const char *name, struct cf_entry *ret_entry);
+void cf_union_forget(struct cf_union *u, uint64_t ino, uint64_t count);
+int cf_union_getattr(struct cf_union *u, uint64_t ino, struct stat *ret_attr);
+int cf_union_readlink(struct cf_union *u, uint64_t ino, char *ret_target, size_t size);
+
+#define CF_SET_MODE (1 << 0)
+#define CF_SET_UID (1 << 1)
+#define CF_SET_GID (1 << 2)
+#define CF_SET_SIZE (1 << 3)
+#define CF_SET_ATIME (1 << 4) /* from attr->st_atim; tv_nsec may be UTIME_NOW */
+#define CF_SET_MTIME (1 << 5)
+#define CF_SET_CTIME (1 << 6) /* accepted, happens by itself */
+#define CF_SET_KILL_PRIV (1 << 7) /* clear setuid and setgid as ext4 does for this change */
+/* file: an open file of that inode if the caller has one (ftruncate), else NULL. */
+int cf_union_setattr(struct cf_union *u, uint64_t ino, struct cf_file *file,
+                     const struct stat *attr, unsigned which, struct stat *ret_attr);
+
+int cf_union_mknod(struct cf_union *u, uint64_t dir, const char *name, mode_t mode, dev_t rdev,
+                   const struct cf_caller *caller, struct cf_entry *ret_entry);
+int cf_union_mkdir(struct cf_union *u, uint64_t dir, const char *name, mode_t mode,
+                   const struct cf_caller *caller, struct cf_entry *ret_entry);
+int cf_union_symlink(struct cf_union *u, const char *target, uint64_t dir, const char *name,
+                     const struct cf_caller *caller, struct cf_entry *ret_entry);
+int cf_union_link(struct cf_union *u, uint64_t ino, uint64_t dir, const char *name,
+                  struct cf_entry *ret_entry);
+int cf_union_unlink(struct cf_union *u, uint64_t dir, const char *name);
+int cf_union_rmdir(struct cf_union *u, uint64_t dir, const char *name);
+/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT as renameat2(2). */
+int cf_union_rename(struct cf_union *u, uint64_t old_dir, const char *old_name, uint64_t new_dir,
+                    const char *new_name, unsigned flags);
+
+/* flags as open(2). Opening for writing copies up (without data when O_TRUNC is set). */
+int cf_union_open_file(struct cf_union *u, uint64_t ino, int flags, struct cf_file **ret_file);
+int cf_union_create(struct cf_union *u, uint64_t dir, const char *name, mode_t mode, int flags,
+                    const struct cf_caller *caller, struct cf_entry *ret_entry,
+                    struct cf_file **ret_file);
+int cf_union_tmpfile(struct cf_union *u, uint64_t dir, mode_t mode, int flags,
+                     const struct cf_caller *caller, struct cf_entry *ret_entry,
+                     struct cf_file **ret_file);
+void cf_file_close(struct cf_file *file);
+
+/*
+ * Where reads go just now: *ret_fd >= 0: that descriptor at the same offset (borrowed until close,
+ * may change after a copy-up, so ask before each read); else content that lies in memory. A
+ * handle opened before a copy-up sees the later writes.
+ */
+int cf_file_data(struct cf_file *file, int *ret_fd, const void **ret_data, size_t *ret_len);
+ssize_t cf_file_read(struct cf_file *file, void *data, size_t len, off_t offset);
+/* append: at the end of the file, as O_APPEND; kill_priv: clear setuid and setgid. */
+ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t offset,
+                      bool kill_priv);
+int cf_file_sync(struct cf_file *file, bool data_only);
+int cf_file_flush(struct cf_file *file); /* what close(2) has to report */
+int cf_file_allocate(struct cf_file *file, int mode, off_t offset, off_t len);
+off_t cf_file_seek(struct cf_file *file, off_t offset, int whence); /* SEEK_DATA, SEEK_HOLE */
+ssize_t cf_file_copy_range(struct cf_file *in, off_t in_offset, struct cf_file *out,
+                           off_t out_offset, size_t len);
+
+int cf_union_open_dir(struct cf_union *u, uint64_t ino, struct cf_dir **ret_dir);
+void cf_dir_close(struct cf_dir *dir);
+/*
+ * Entries from cookie (0: the start) on, "." and ".." included, until fn returns non-zero (its buffer is full; the
+ * entry that it refused comes again). A cookie stays right while entries come and go. lookup: each entry comes
+ * with attributes and a counted reference, but "." and "..".
+ */
+typedef int cf_dir_fn(void *context, const char *name, uint64_t cookie, unsigned type,
+                      const struct cf_entry *entry);
+int cf_dir_read(struct cf_dir *dir, uint64_t cookie, bool lookup, cf_dir_fn *fn, void *context);
+int cf_dir_sync(struct cf_dir *dir);
+
+/* As getxattr(2) and so on: size 0 asks for the size; -ENODATA, -ERANGE. Own and overlayfs's names
+ * are hidden, trusted.overlay.* of users are escaped. */
+ssize_t cf_union_getxattr(struct cf_union *u, uint64_t ino, const char *name, void *ret_value,
+                          size_t size);
+ssize_t cf_union_listxattr(struct cf_union *u, uint64_t ino, char *ret_names, size_t size);
+int cf_union_setxattr(struct cf_union *u, uint64_t ino, const char *name, const void *value,
+                      size_t size, int flags);
+int cf_union_removexattr(struct cf_union *u, uint64_t ino, const char *name);
+
+int cf_union_statfs(struct cf_union *u, struct statvfs *ret_statfs);
+
+/* Waits for running changes, then holds back further ones until thaw. Nests not: -EBUSY. After a
+ * thaw, upper files may have become stubs of objects (commit), which is noticed on their next use. */
+int cf_union_freeze(struct cf_union *u);
+void cf_union_thaw(struct cf_union *u);
+
+/* ---- the upper's format, shared with commit ---- */
+
+#define CF_STUB_XATTR "overlay.cloudfs.object" /* behind trusted. or user.: 64 hex digits */
+#define CF_INO_XATTR "overlay.cloudfs.ino" /* 8 bytes, little endian */
+#define CF_OVERRIDE_XATTR "user.containers.override_stat"
+
+/* What an entry of an upper is, from its directory and name (never followed). */
+enum cf_upper_kind { CF_UPPER_OBJECT, CF_UPPER_WHITEOUT };
+struct cf_upper_entry {
+    enum cf_upper_kind kind;
+    struct stat attr; /* mode, owner, rdev after override_stat; st_ino, st_nlink, times of the disk */
+    bool overridden; /* override_stat was there */
+    bool opaque; /* directories */
+    bool metacopy; /* regular files: content is the lower's, or the stub's object */
+    bool stub;
+    struct cf_digest object; /* of a stub */
+    char *redirect; /* heap or NULL */
+    uint64_t ino; /* persistent number: T.cloudfs.ino, or CF_INO_UPPER + st_ino */
+    bool has_origin; /* T.cloudfs.ino was there: a copy-up, or a stub */
+};
+int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper_entry *ret_entry);
+void cf_upper_entry_done(struct cf_upper_entry *entry);
+/* The xattr names of the upper that commit ships, in their shown spelling; see cf_xattr_shown. */
+bool cf_upper_xattr_shown(const char *name, bool user_xattrs, char buffer[256],
+                          const char **ret_shown);
+
+/*
+ * Turns the regular file dirfd/name, whose content was published as an object (or is about to be: moved there by
+ * cf_object_take from `moved_name` in work), into a stub: metadata, xattrs, times and hard links as
+ * before. Only while frozen or not mounted. The file is replaced atomically; the former inode is left in
+ * work_fd/moved_name for the caller to take.
+ */
+int cf_upper_make_stub(int dirfd, const char *name, int work_fd, const char *moved_name,
+                       const struct cf_digest *digest, bool user_xattrs, struct cf_error *err);
+
+#endif
