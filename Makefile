@@ -13,7 +13,8 @@ CFLAGS  ?= -O2 -g
 PKGS    := fuse3 libcjson libzstd libisal zlib libarchive libcrypto
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror
-SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined \
+comma   := ,
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined \
 	   -fno-omit-frame-pointer)$(if $(TSAN),-fsanitize=thread)
 ALLCFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
 	   -DCF_VERSION=\"$(VERSION)\" -Iinclude -fPIC -pthread $(WARN) $(SANFLAGS) \
@@ -34,7 +35,7 @@ FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 ##@ Building
 all: lib cli ## build libcloudfs and the cloudfs command
 lib: $(BUILD)/libcloudfs.a $(BUILD)/libcloudfs.so.$(SOMAJOR)
-cli: $(BUILD)/cloudfs
+cli: $(if $(CLISRC),$(BUILD)/cloudfs)
 
 deps: ## install what is missing to build and test, with the distribution's package manager
 	@sh tests/lib/install-deps.sh
@@ -51,7 +52,6 @@ $(BUILD)/libcloudfs.so.$(SOMAJOR): $(LIBOBJ) $(wildcard fs/libcloudfs.map)
 	$(CC) $(SANFLAGS) -shared -Wl,-soname,libcloudfs.so.$(SOMAJOR) \
 	   $(if $(wildcard fs/libcloudfs.map),-Wl$(comma)--version-script=fs/libcloudfs.map) \
 	   -o $@ $(LIBOBJ) $(LDFLAGS) $(LIBS)
-comma := ,
 
 $(BUILD)/cloudfs: $(CLIOBJ) $(BUILD)/libcloudfs.a
 	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)

@@ -9,13 +9,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include <cloudfs/scope.h>
+
 struct cf_buf {
     char *data; /* NULL while empty */
     size_t len;
     size_t room; /* allocated, at least len + 1 when data is set */
 };
 
-#define CF_BUF_INIT {NULL, 0, 0}
+#define CF_BUF_INIT \
+    {               \
+        NULL, 0, 0  \
+    }
 #define cf_autobuf cf_cleanup(cf_buf_done) /* struct cf_buf b cf_autobuf = CF_BUF_INIT; */
 
 void cf_buf_done(struct cf_buf *buf);

@@ -12,7 +12,7 @@
 
 #include <cloudfs/scope.h>
 
-#define CF_DIGEST_HEX_SIZE 65 /* with the NUL */
+#define CF_DIGEST_HEX_SIZE 65  /* with the NUL */
 #define CF_DIGEST_TEXT_SIZE 72 /* "sha256:", hex, NUL */
 
 struct cf_digest {

@@ -22,7 +22,7 @@
 #define CF_ERROR_TEXT_SIZE 1024
 
 struct cf_error {
-    int code; /* negative errno; 0: no failure */
+    int code;                      /* negative errno; 0: no failure */
     char text[CF_ERROR_TEXT_SIZE]; /* one line, no newline, control characters escaped */
 };
 

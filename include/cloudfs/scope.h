@@ -24,25 +24,25 @@ void cf_closedir_ptr(void *pointer_to_dir);
  * CF_DEFINE_CLEANUP(struct cf_tree *, cf_tree_close) defines cf_tree_close_ptr(), for
  * cf_cleanup(cf_tree_close_ptr). Put it in the header of the type.
  */
-#define CF_DEFINE_CLEANUP(type, fn)                                                                \
-    static inline void fn##_ptr(type *p)                                                           \
-    {                                                                                              \
-        if (*p)                                                                                    \
-            fn(*p);                                                                                \
+#define CF_DEFINE_CLEANUP(type, fn)      \
+    static inline void fn##_ptr(type *p) \
+    {                                    \
+        if (*p)                          \
+            fn(*p);                      \
     }
 
 /* Hands ownership on: the value of the variable, which is left NULL (or -1). */
-#define CF_TAKE(p)                                                                                 \
-    __extension__({                                                                                \
-        __auto_type cf_taken_ = (p);                                                               \
-        (p) = NULL;                                                                                \
-        cf_taken_;                                                                                 \
+#define CF_TAKE(p)                   \
+    __extension__({                  \
+        __auto_type cf_taken_ = (p); \
+        (p) = NULL;                  \
+        cf_taken_;                   \
     })
-#define CF_TAKE_FD(fd)                                                                             \
-    __extension__({                                                                                \
-        int cf_taken_ = (fd);                                                                      \
-        (fd) = -1;                                                                                 \
-        cf_taken_;                                                                                 \
+#define CF_TAKE_FD(fd)        \
+    __extension__({           \
+        int cf_taken_ = (fd); \
+        (fd) = -1;            \
+        cf_taken_;            \
     })
 
 #define CF_COUNT(array) (sizeof(array) / sizeof((array)[0]))
