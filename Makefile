@@ -56,17 +56,45 @@ $(BUILD)/libcloudfs.so.$(SOMAJOR): $(LIBOBJ) $(wildcard fs/libcloudfs.map)
 $(BUILD)/cloudfs: $(CLIOBJ) $(BUILD)/libcloudfs.a
 	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 
+##@ Installing
+INSTALL  ?= install
+BINDIR   ?= $(PREFIX)/bin
+SBINDIR  ?= $(PREFIX)/sbin
+MANDIR   ?= $(PREFIX)/share/man
+BASHCOMP ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMP  ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMP ?= $(PREFIX)/share/fish/vendor_completions.d
+INCDIR   ?= $(PREFIX)/include
+MANPAGES := $(wildcard docs/man/*.[1-8])
+
+# $(call place,mode,files,directory): nothing where there are no files.
+place = $(if $(strip $(2)),$(INSTALL) -d $(DESTDIR)$(3) && $(INSTALL) -m $(1) $(2) $(DESTDIR)$(3)/)
+
+install: all $(BUILD)/cloudfs.pc ## install to DESTDIR/PREFIX (default /usr/local)
+	$(call place,755,$(if $(CLISRC),$(BUILD)/cloudfs),$(BINDIR))
+	$(call place,644,$(BUILD)/libcloudfs.a,$(LIBDIR))
+	$(call place,755,$(BUILD)/libcloudfs.so.$(SOMAJOR),$(LIBDIR))
+	mv -f $(DESTDIR)$(LIBDIR)/libcloudfs.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libcloudfs.so.$(VERSION)
+	ln -sf libcloudfs.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libcloudfs.so.$(SOMAJOR)
+	ln -sf libcloudfs.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libcloudfs.so
+	$(call place,644,$(BUILD)/cloudfs.pc,$(LIBDIR)/pkgconfig)
+	$(call place,644,$(wildcard include/cloudfs/*.h),$(INCDIR)/cloudfs)
+	$(foreach s,1 2 3 4 5 6 7 8,$(if $(filter %.$s,$(MANPAGES)),$(call place,644,$(filter %.$s,$(MANPAGES)),$(MANDIR)/man$s) &&)) true
+	$(call place,644,$(wildcard cli/completion/cloudfs),$(BASHCOMP))
+	$(call place,644,$(wildcard cli/completion/_cloudfs),$(ZSHCOMP))
+	$(call place,644,$(wildcard cli/completion/cloudfs.fish),$(FISHCOMP))
+
+.PHONY: $(BUILD)/cloudfs.pc
+$(BUILD)/cloudfs.pc: # depends on variables, so it is always made again
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCDIR)' '' 'Name: cloudfs' \
+	   'Description: stores, mounts and commits cloud images' 'Version: $(VERSION)' \
+	   'Requires.private: $(PKGS)' 'Libs: -L$${libdir} -lcloudfs' 'Libs.private: -pthread' \
+	   'Cflags: -I$${includedir}' > $@
+
 ##@ Testing
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
-	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
-
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libcloudfs.a
-	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
-
-check-unit: $(UNIT:%=$(BUILD)/tests/unit/%) ## run the unit tests (T=name for one)
-	@set -e; for t in $(if $(T),test_$(T),$(UNIT)); do $(BUILD)/tests/unit/$$t; done
-
 include tests/tests.mk
+
 
 ##@ Housekeeping
 format: ## rewrite all sources in the house's format
