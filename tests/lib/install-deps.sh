@@ -36,6 +36,11 @@ as_root() {
     fi
 }
 
+# sudo asks for a password, where it wants one, on the terminal.
+may_install() {
+    [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || sudo -v 2>/dev/null
+}
+
 apt() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 </dev/null
 }
@@ -57,7 +62,7 @@ main() {
     need=$(missing $build)
     want=$(missing $tools)
     [ -n "$need$want" ] || return 0
-    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
+    if ! may_install; then
         if [ -n "$need" ]; then
             echo "deps: neither root nor sudo; have somebody run: apt-get install $need$want" >&2
             return 1
