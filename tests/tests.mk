@@ -57,6 +57,7 @@ demo: deps ## the main job on a sample CloudRootfs, printed as a tutorial
 	@$(SUBMAKE) $(FAST) -s all
 	@CLOUDFS=$(abspath $(BUILD))/cloudfs bash tests/demo/demo.sh
 
-bench: deps ## measure cloudfs beside its peers, and write docs/benchmarks.md
+bench: deps ## measure cloudfs beside its peers into docs/benchmarks.md (ROWS="names" for some)
 	@$(SUBMAKE) $(FAST) -s all
-	@CLOUDFS=$(abspath $(BUILD))/cloudfs bash tests/bench/run.sh
+	@sh tests/lib/install-deps.sh podman time openssl
+	@CLOUDFS=$(abspath $(BUILD))/cloudfs bash tests/bench/run.sh --doc docs/benchmarks.md $(ROWS)

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test cloudfs, on Debian 12, Debian 13 and Ubuntu 24.04.
+# usage: install-deps.sh [PACKAGE...]   (test tools to have beside the usual ones)
 # Says nothing and takes a moment when nothing is missing. Without a build package it fails; a
 # test tool that cannot be had is told, and the tests that need it skip.
 set -eu
 
 build='gcc libc6-dev make pkg-config libfuse3-dev fuse3 libcjson-dev libzstd-dev libisal-dev zlib1g-dev
 libarchive-dev libssl-dev libcmocka-dev'
-tools='erofs-utils skopeo umoci buildah attr acl rsync git strace python3 zstd'
+tools="erofs-utils skopeo umoci buildah attr acl rsync git strace python3 zstd $*"
 
 # Prints those of the given packages that are not installed.
 missing() {
