@@ -44,7 +44,8 @@ int cf_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 
 /*
  * Copies len bytes at the offsets given, by FICLONERANGE where the disk can, else
- * copy_file_range, else read and write. Holes of the source stay holes in a fresh destination.
+ * copy_file_range, else read and write. Holes of the source stay holes in a fresh destination, and
+ * read as zeros in any. -ENODATA when the source ends earlier. Moves in_fd's own offset.
  */
 int cf_copy_data(int in_fd, off_t in_offset, int out_fd, off_t out_offset, size_t len);
 /* FICLONE: 0, or -EOPNOTSUPP, -EXDEV, -EINVAL where the disk cannot. */

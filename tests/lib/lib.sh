@@ -17,10 +17,24 @@ umask 022
 work=$(mktemp -d "${TMPDIR:-/tmp}/cloudfs-it.XXXXXX")
 chmod 755 "$work"
 export CLOUDFS CLOUDFS_ROOT="$work/store" LC_ALL=C
+unset SOURCE_DATE_EPOCH XDG_DATA_HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_CACHE_HOME
+
+# drop COMMAND...: as the ordinary user, with nothing else changed.
 if [ "$(id -u)" = 0 ]; then
     user_id=65534 # nobody: fusermount3 wants a user that has a name
+    drop() {
+        setpriv --reuid "$user_id" --regid "$user_id" --clear-groups --inh-caps=-all -- "$@"
+    }
+    # A source tree below /root is closed to him.
+    if [ -x "$CLOUDFS" ] && ! drop test -x "$CLOUDFS"; then
+        cp "$CLOUDFS" "$work/cloudfs"
+        CLOUDFS=$work/cloudfs
+    fi
 else
     user_id=$(id -u)
+    drop() {
+        "$@"
+    }
 fi
 
 # The mount points below a directory, the last mounted first.
@@ -133,10 +147,7 @@ as_user() {
         chmod 700 "$work/user/run"
         [ "$(id -u)" != 0 ] || chown -R "$user_id:$user_id" "$work/user"
     fi
-    if [ "$(id -u)" = 0 ]; then
-        set -- setpriv --reuid "$user_id" --regid "$user_id" --clear-groups --inh-caps=-all -- "$@"
-    fi
-    env -u CLOUDFS_ROOT HOME="$work/user" XDG_DATA_HOME="$work/user/.local/share" \
+    drop env -u CLOUDFS_ROOT HOME="$work/user" XDG_DATA_HOME="$work/user/.local/share" \
         XDG_CONFIG_HOME="$work/user/.config" XDG_CACHE_HOME="$work/user/.cache" \
         XDG_RUNTIME_DIR="$work/user/run" "$@"
 }
