@@ -31,10 +31,11 @@
 #define CF_NAME_MAX 255
 #define CF_SYMLINK_MAX 4095
 #define CF_XATTR_VALUE_MAX 65535
+#define CF_OBJECT_SIZE_MAX (INT64_C(1) << 50) /* larger content is -EFBIG */
 
 /* Spellings that only trees, the union and layers know. */
 #define CF_XATTR_OVERLAY "trusted.overlay."
-#define CF_XATTR_OPAQUE "trusted.overlay.opaque" /* value "y" */
+#define CF_XATTR_OPAQUE "trusted.overlay.opaque"             /* value "y" */
 #define CF_XATTR_IMPLICIT "trusted.overlay.cloudfs.implicit" /* value "y": no entry of its own */
 
 /* ---- reading ---- */
@@ -43,7 +44,7 @@ struct cf_tree;
 
 struct cf_inode {
     uint64_t nid; /* number within the tree; what st_ino shows */
-    mode_t mode; /* type and permission bits */
+    mode_t mode;  /* type and permission bits */
     uint32_t nlink;
     uint32_t uid, gid;
     uint32_t rdev_major, rdev_minor; /* devices only */
@@ -55,6 +56,9 @@ struct cf_inode {
 /* Maps the tree behind fd (borrowed; may be closed afterwards). -EBADMSG: not one of ours. */
 int cf_tree_open(int fd, struct cf_tree **ret_tree, struct cf_error *err);
 void cf_tree_close(struct cf_tree *tree);
+/* Drops the tree's pages from this process's resident memory (they stay in the page cache, and
+ * pointers stay right). For readers that walk large trees; any thread, any time. */
+void cf_tree_trim(const struct cf_tree *tree);
 CF_DEFINE_CLEANUP(struct cf_tree *, cf_tree_close)
 
 uint64_t cf_tree_root(const struct cf_tree *tree);
@@ -75,7 +79,7 @@ struct cf_dirent {
     const char *name; /* in the mapping, not NUL-terminated */
     size_t name_len;
     uint64_t nid;
-    uint8_t type; /* DT_REG ... as readdir(3) */
+    uint8_t type;  /* DT_REG ... as readdir(3) */
     uint64_t next; /* the cookie that continues behind this entry */
 };
 
@@ -95,7 +99,7 @@ int cf_tree_readlink(const struct cf_tree *tree, uint64_t nid, const char **ret_
  * list: the entry at cookie (0: the first); returns 1, 0 at the end, or an error.
  */
 struct cf_xattr {
-    char name[256]; /* full name with its prefix, NUL-terminated */
+    char name[256];    /* full name with its prefix, NUL-terminated */
     const void *value; /* in the mapping */
     size_t value_len;
     uint64_t next;
@@ -149,8 +153,9 @@ int cf_tree_verify(const struct cf_tree *tree, struct cf_error *err);
 struct cf_builder;
 struct cf_node; /* one inode of a builder; lives until the builder is freed */
 
-/* scratch_fd: a directory for the temporary file (unlinked at once). The root is an implicit
- * directory 0755 0:0. */
+/* scratch_fd: a directory for the temporary file, which large trees need (unlinked at once;
+ * scratch_fd may be closed afterwards). The root is an implicit directory 0755 0:0: it carries
+ * CF_XATTR_IMPLICIT until cf_node_set_inode(). */
 int cf_builder_new(int scratch_fd, struct cf_builder **ret_builder, struct cf_error *err);
 void cf_builder_free(struct cf_builder *builder);
 CF_DEFINE_CLEANUP(struct cf_builder *, cf_builder_free)
@@ -161,11 +166,13 @@ struct cf_node *cf_builder_root(struct cf_builder *builder);
 struct cf_node *cf_node_child(struct cf_builder *builder, struct cf_node *dir, const char *name,
                               size_t name_len);
 /* Makes an entry, in the place of an existing one of that name (a replaced directory goes with
- * all below it). inode: mode, owner, times, rdev; size for objects only. -ENAMETOOLONG, -EINVAL
- * for an empty name, ".", "..", or one with '/' or NUL, -ENOTDIR, -ENOMEM, -ENOSPC. */
+ * all below it). inode: mode, owner, times, rdev; nid, nlink, size are
+ * ignored (content gives the size; a regular file is empty until it is set). -ENAMETOOLONG, -EINVAL
+ * for an empty name, ".", "..", or one with '/' or NUL, for a type that is none of the
+ * seven, a device beyond 12:20 bits; -ENOTDIR, -ENOMEM, -ENOSPC. */
 int cf_node_add(struct cf_builder *builder, struct cf_node *dir, const char *name, size_t name_len,
                 const struct cf_inode *inode, struct cf_node **ret_node);
-/* A further name for a node that is no directory; nlink is counted by the builder. */
+/* A further name for a node that is no directory (-EPERM); the builder counts nlink. */
 int cf_node_link(struct cf_builder *builder, struct cf_node *dir, const char *name, size_t name_len,
                  struct cf_node *target);
 /* Removes a name and all below it; -ENOENT. */
@@ -174,8 +181,10 @@ int cf_node_remove(struct cf_builder *builder, struct cf_node *dir, const char *
 /* Removes all entries of a directory. */
 int cf_node_clear(struct cf_builder *builder, struct cf_node *dir);
 
-void cf_node_inode(const struct cf_node *node, struct cf_inode *ret_inode); /* nid: 0 */
-/* Mode bits below S_IFMT, owner, mtime are changed; the type is not. */
+/* nid: 0. nlink: as the last walk or write counted it (1 or 2 before). */
+void cf_node_inode(const struct cf_node *node, struct cf_inode *ret_inode);
+/* Mode bits below S_IFMT, owner, mtime are changed; the type is not. A directory is implicit no
+ * longer (CF_XATTR_IMPLICIT goes). */
 void cf_node_set_inode(struct cf_node *node, const struct cf_inode *inode);
 /* Symlink target: 1 to CF_SYMLINK_MAX bytes, no NUL inside. */
 int cf_node_set_symlink(struct cf_builder *builder, struct cf_node *node, const char *target,
@@ -187,7 +196,9 @@ int cf_node_set_object(struct cf_builder *builder, struct cf_node *node,
                        const struct cf_digest *digest, uint64_t size);
 int cf_node_content(const struct cf_node *node, struct cf_content *ret_content);
 const char *cf_node_symlink(const struct cf_node *node, size_t *ret_len); /* NUL-terminated */
-/* Stored spellings; setting replaces. -ENOTSUP for a namespace that EROFS has not, -E2BIG. */
+/* Stored spellings; setting replaces. -ENOTSUP for a namespace that EROFS has not, -ERANGE for
+ * a name above 255 bytes, -E2BIG for a value above CF_XATTR_VALUE_MAX or more than 256 KiB for
+ * one node, -EINVAL for the overlay's metacopy and redirect on a regular file (the writer's). */
 int cf_node_set_xattr(struct cf_builder *builder, struct cf_node *node, const char *name,
                       const void *value, size_t len);
 void cf_node_remove_xattr(struct cf_builder *builder, struct cf_node *node, const char *name);
@@ -199,10 +210,11 @@ int cf_node_xattr_list(const struct cf_node *node, uint64_t cookie, struct cf_xa
 
 /*
  * Depth first, parents before children, each directory's entries in ascending byte order but
- * whiteouts first (the canonical order of layer tars). name_len is the length of the last
- * component in path ("" for the root; no leading slash; path may be longer than PATH_MAX).
- * first: this is the node's first name in this order (else a further hard link, whose first name
- * is first_path). The callback returns 0 to go on; anything else ends the walk and is returned.
+ * whiteouts first (the canonical order of layer tars). path is "" for the root, has no leading
+ * slash, path_len bytes and a NUL, and may be longer than PATH_MAX; it is the walk's own. The
+ * callback may change metadata, xattrs and content, but no directory's entries. first: this is the
+ * node's first name in this order (else a further hard link, whose first name is first_path). The
+ * callback returns 0 to go on; anything else ends the walk and is returned.
  */
 struct cf_walk {
     struct cf_node *node;
@@ -218,7 +230,8 @@ uint64_t cf_builder_count(const struct cf_builder *builder); /* inodes, once wri
 /*
  * Lays a layer's tree over what the builder holds: whiteouts remove, opaque directories hide,
  * implicit directories keep what is there, everything else replaces. keep_whiteouts: marks stay
- * in the result (to squash layers), otherwise the result is a whole image's tree.
+ * in the result (to squash layers), otherwise the result is a whole image's tree. -EBADMSG for a
+ * damaged layer, -ENOSPC, -ENOMEM; the builder is then of no more use.
  */
 int cf_builder_apply(struct cf_builder *builder, const struct cf_tree *layer, bool keep_whiteouts,
                      struct cf_error *err);
