@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "place.h"
-#include "tar.h"
+#include <cloudfs/tar.h>
 
 enum { WHITEOUT_MODE = 0600 };
 

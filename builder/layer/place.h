@@ -11,7 +11,7 @@
 #include <cloudfs/error.h>
 #include <cloudfs/tree.h>
 
-#include "tar.h"
+#include <cloudfs/tar.h>
 
 #define CF_WHITEOUT_PREFIX ".wh."
 #define CF_WHITEOUT_OPAQUE ".wh..wh..opq"

@@ -16,7 +16,7 @@
 #include "place.h"
 #include "publish.h"
 #include "recipe.h"
-#include "tar.h"
+#include <cloudfs/tar.h>
 
 enum { TAR_BACKLOG = 6 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tar.h"
+#include <cloudfs/tar.h>
 
 #include <ctype.h>
 #include <errno.h>

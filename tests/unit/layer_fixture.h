@@ -9,7 +9,7 @@
 
 #include <cloudfs/layer.h>
 
-#include "../../builder/layer/tar.h"
+#include <cloudfs/tar.h>
 
 /* ---- tars ---- */
 

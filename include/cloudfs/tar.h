@@ -11,8 +11,8 @@
  * Sources: POSIX.1-2017 pax(1), "ustar Interchange Format" and "pax Extended Header"; GNU tar
  * manual, "Tar Internals" (sparse formats, @LongLink, base-256).
  */
-#ifndef CLOUDFS_LAYER_TAR_H
-#define CLOUDFS_LAYER_TAR_H
+#ifndef CLOUDFS_TAR_H
+#define CLOUDFS_TAR_H
 
 #include <stdbool.h>
 #include <stddef.h>
