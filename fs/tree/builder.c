@@ -209,7 +209,7 @@ static void append(struct dir *dir, struct entry *entry)
 
     if (last) {
         if (name_compare(last->name, last->len, entry->name, entry->len) > 0)
-            dir->node.flags &= (uint16_t)~NODE_SORTED;
+            dir->node.flags &= (uint8_t)~NODE_SORTED;
         last->next = arena_ref(entry);
     } else {
         dir->first = arena_ref(entry);

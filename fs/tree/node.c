@@ -91,7 +91,7 @@ int cf_node_set_inline(struct cf_builder *builder, struct cf_node *node, const v
     if (len > 0 && (r = keep_bytes(builder, data, len, &node->data)) < 0)
         return r;
     node->size = len;
-    node->flags &= (uint16_t)~NODE_OBJECT;
+    node->flags &= (uint8_t)~NODE_OBJECT;
     return 0;
 }
 

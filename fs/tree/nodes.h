@@ -21,7 +21,8 @@ enum {
 
 struct cf_node {
     uint16_t mode;
-    uint16_t flags;
+    uint8_t flags;
+    uint8_t touched; /* written by node_touch() only */
     uint32_t uid, gid;
     uint32_t mtime_nsec;
     int64_t mtime_sec;
@@ -62,6 +63,7 @@ struct entry {
     uint32_t dir;  /* that it is in; 0 for the root's */
     uint8_t len;
     uint8_t flags;
+    uint8_t touched; /* written by entry_touch() only */
     char name[];
 };
 
@@ -81,6 +83,22 @@ struct cf_builder {
     uint64_t seed[2]; /* of the hash of names */
     struct table_pool pool;
 };
+
+/*
+ * Call before an entry or a node that may lie anywhere: a store brings in one page, where a load
+ * would map 16 pages around it, most of them for nothing.
+ */
+static inline void entry_touch(struct entry *entry)
+{
+    *(volatile uint8_t *)&entry->touched = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* no load goes before it */
+}
+
+static inline void node_touch(struct cf_node *node)
+{
+    *(volatile uint8_t *)&node->touched = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* no load goes before it */
+}
 
 static inline const char *xattr_value(const struct xattr *xattr)
 {

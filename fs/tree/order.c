@@ -11,8 +11,11 @@
 /* The first entry from this one on that is there and is, or is not, a whiteout. */
 static struct entry *first_of(struct entry *entry, bool white)
 {
-    while (entry && (!entry->node || !!(entry->flags & ENTRY_WHITE) != white))
-        entry = arena_at(entry, entry->next);
+    for (; entry; entry = arena_at(entry, entry->next)) {
+        entry_touch(entry);
+        if (entry->node && !!(entry->flags & ENTRY_WHITE) == white)
+            break;
+    }
     return entry;
 }
 
@@ -57,6 +60,7 @@ static int scan_entry(struct cf_builder *builder, const struct entry *entry)
     struct cf_node *node = arena_at(entry, entry->node);
     struct dir *parent = arena_at(entry, entry->dir);
 
+    node_touch(node);
     if (node->scan == builder->scans) {
         node->nlink++;
         return 0;

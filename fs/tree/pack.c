@@ -12,7 +12,7 @@ struct name {
 /* All names of a directory in order, "." and ".." among them. */
 struct cursor {
     const struct dir *dir;
-    const struct entry *entry; /* the next that is there */
+    struct entry *entry; /* the next that is there */
     struct name dots[2];
     unsigned dot; /* the next of them */
 };
@@ -23,10 +23,13 @@ struct packer {
     uint32_t count, used;
 };
 
-static const struct entry *skip_removed(const struct entry *entry)
+static struct entry *skip_removed(struct entry *entry)
 {
-    while (entry && !entry->node)
-        entry = arena_at(entry, entry->next);
+    for (; entry; entry = arena_at(entry, entry->next)) {
+        entry_touch(entry);
+        if (entry->node)
+            break;
+    }
     return entry;
 }
 
@@ -45,7 +48,7 @@ static void cursor_init(struct cursor *cursor, const struct dir *dir)
 static bool cursor_next(struct cursor *cursor, struct name *ret_name)
 {
     const struct name *dot = cursor->dot < 2 ? &cursor->dots[cursor->dot] : NULL;
-    const struct entry *entry = cursor->entry;
+    struct entry *entry = cursor->entry;
 
     if (dot && (!entry || name_compare(dot->text, dot->len, entry->name, entry->len) < 0)) {
         cursor->dot++;

@@ -54,13 +54,24 @@ static void sort_keys(struct sorter *s, size_t low, size_t high)
         merge_halves(s, low, middle, high);
 }
 
-/* Sorts items that agree up to depth; those that agree in this key too differ further on. */
-static void sort_items(struct sorter *s, size_t low, size_t high, size_t depth)
+static void fill_keys(struct sorter *s, size_t low, size_t high, size_t depth)
 {
     for (size_t i = low; i < high; i++) {
-        s->items[i].key = key_of(arena_at(s->arena->base, s->items[i].entry), depth);
+        struct entry *entry = arena_at(s->arena->base, s->items[i].entry);
+
+        entry_touch(entry);
+        s->items[i].key = key_of(entry, depth);
         arena_tick(s->arena);
     }
+}
+
+/*
+ * Sorts items that agree up to depth, by the keys from there on; those that agree in this key too
+ * differ further on.
+ */
+static void sort_items(struct sorter *s, size_t low, size_t high, size_t depth)
+{
+    fill_keys(s, low, high, depth);
     sort_keys(s, low, high);
     for (size_t end; low < high; low = end) {
         for (end = low + 1; end < high && s->items[end].key == s->items[low].key;)
@@ -75,19 +86,39 @@ static void relink(struct sorter *s, struct dir *dir)
     uint32_t *next = &dir->first;
 
     for (size_t i = 0; i < dir->count; i++) {
+        struct entry *entry = arena_at(dir, s->items[i].entry);
+
+        entry_touch(entry);
         *next = s->items[i].entry;
-        next = &((struct entry *)arena_at(dir, *next))->next;
+        next = &entry->next;
         arena_tick(s->arena);
     }
     *next = 0;
     dir->last = s->items[dir->count - 1].entry;
 }
 
+/* How many bytes all names begin with; the names fill the items. */
+static size_t gather(struct sorter *s, const struct dir *dir)
+{
+    const struct entry *first = arena_at(dir, dir->first), *entry = first;
+    size_t common = first->len;
+
+    for (size_t i = 0; entry; entry = arena_at(dir, entry->next)) {
+        size_t n = 0;
+
+        while (n < common && n < entry->len && entry->name[n] == first->name[n])
+            n++;
+        common = n;
+        s->items[i++].entry = arena_ref(entry);
+        arena_tick(s->arena);
+    }
+    return common;
+}
+
 int dir_sort(struct cf_builder *builder, struct dir *dir)
 {
     struct sorter s = {.arena = &builder->arena};
     uint64_t mark = builder->arena.used;
-    const struct entry *entry = arena_at(dir, dir->first);
     uint32_t ref;
     int r;
 
@@ -98,11 +129,7 @@ int dir_sort(struct cf_builder *builder, struct dir *dir)
         return r;
     s.items = arena_at(dir, ref);
     s.spare = s.items + dir->count;
-    for (size_t i = 0; entry; entry = arena_at(dir, entry->next)) {
-        s.items[i++].entry = arena_ref(entry);
-        arena_tick(s.arena);
-    }
-    sort_items(&s, 0, dir->count, 0);
+    sort_items(&s, 0, dir->count, gather(&s, dir));
     relink(&s, dir);
     dir->node.flags |= NODE_SORTED;
     builder->arena.used = mark;

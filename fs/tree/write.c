@@ -58,10 +58,13 @@ static int each_child(struct writer *writer, struct dir *dir, node_fn *fn)
     int r = 0;
 
     for (struct entry *e = arena_at(dir, dir->first); r == 0 && e; e = arena_at(e, e->next)) {
-        struct cf_node *node = arena_at(e, e->node);
+        struct cf_node *node;
 
-        if (node && node->entry == arena_ref(e))
-            r = fn(writer, node);
+        entry_touch(e);
+        if ((node = arena_at(e, e->node))) {
+            node_touch(node);
+            r = node->entry == arena_ref(e) ? fn(writer, node) : 0;
+        }
         arena_tick(&writer->builder->arena);
     }
     return r;
