@@ -164,6 +164,7 @@ struct cf_upper_entry {
     char *redirect; /* heap or NULL */
     uint64_t ino; /* persistent number: T.cloudfs.ino, or CF_INO_UPPER + st_ino */
     bool has_origin; /* T.cloudfs.ino was there: a copy-up, or a stub */
+    int64_t links; /* T.cloudfs.nlink: names of this inode that only the lower has; -1: not there */
 };
 int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper_entry *ret_entry);
 void cf_upper_entry_done(struct cf_upper_entry *entry);
@@ -172,10 +173,18 @@ bool cf_upper_xattr_shown(const char *name, bool user_xattrs, char buffer[256],
                           const char **ret_shown);
 
 /*
+ * A symlink of the upper: as an ordinary user one of another owner is a regular file that holds
+ * its target. Returns the length (not NUL-terminated), or -errno.
+ */
+ssize_t cf_upper_link_target(int dirfd, const char *name, bool user_xattrs, char *ret_target,
+                             size_t size);
+
+/*
  * Turns the regular file dirfd/name, whose content was published as an object (or is about to be: moved there by
- * cf_object_take from `moved_name` in work), into a stub: metadata, xattrs, times and hard links as
- * before. Only while frozen or not mounted. The file is replaced atomically; the former inode is left in
- * work_fd/moved_name for the caller to take.
+ * cf_object_take from `moved_name` in work), into a stub: metadata, xattrs and times as before. Only while frozen or not mounted. The file is replaced atomically; the former inode is left in
+ * work_fd/moved_name for the caller to take. moved_name is the 64 hex digits of digest: what a crash
+ * leaves there is put into objects/ when the upper is next opened. -EMLINK: the file has hard
+ * links; publish a copy of its content and leave it as it is.
  */
 int cf_upper_make_stub(int dirfd, const char *name, int work_fd, const char *moved_name,
                        const struct cf_digest *digest, bool user_xattrs, struct cf_error *err);

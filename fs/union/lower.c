@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lower side: what the union asks of the image's tree. No system call in any of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+#include "internal.h"
+
+#define DIR_SIZE 4096 /* what every directory shows, so that it does not change with copy-up */
+
+int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat)
+{
+    struct cf_inode inode;
+    int r = cf_tree_inode(u->lower, nid, &inode);
+    if (r)
+        return r;
+    struct stat st = {0};
+    st.st_ino = nid;
+    st.st_mode = inode.mode;
+    st.st_nlink = inode.nlink;
+    st.st_uid = inode.uid;
+    st.st_gid = inode.gid;
+    st.st_rdev = makedev(inode.rdev_major, inode.rdev_minor);
+    st.st_size = S_ISDIR(inode.mode) ? DIR_SIZE : (off_t)inode.size;
+    st.st_blksize = 4096;
+    st.st_blocks = (blkcnt_t)((st.st_size + 4095) / 4096 * 8);
+    if (S_ISLNK(inode.mode))
+        st.st_blocks = 0;
+    st.st_mtim.tv_sec = inode.mtime_sec;
+    st.st_mtim.tv_nsec = inode.mtime_nsec;
+    st.st_atim = st.st_ctim = st.st_mtim;
+    *ret_stat = st;
+    return 0;
+}
+
+uint32_t cf_lower_links(struct cf_union *u, uint64_t nid)
+{
+    struct cf_inode inode;
+    if (cf_tree_inode(u->lower, nid, &inode) || S_ISDIR(inode.mode))
+        return 0;
+    return inode.nlink;
+}
+
+bool cf_lower_is_dir(struct cf_union *u, uint64_t nid)
+{
+    struct cf_inode inode;
+    return cf_tree_inode(u->lower, nid, &inode) == 0 && S_ISDIR(inode.mode);
+}
+
+int cf_lower_find(struct cf_union *u, uint64_t dir, const char *name, size_t len, uint64_t *ret_nid,
+                  const char **ret_name)
+{
+    return cf_tree_lookup(u->lower, dir, name, len, ret_nid, ret_name);
+}
+
+/* Name of a directory in its parent: a scan, for trees keep no names in directories. */
+static int name_in_parent(struct cf_union *u, uint64_t parent, uint64_t dir,
+                          struct cf_dirent *ret_entry)
+{
+    int r;
+    ret_entry->next = 0;
+    while ((r = cf_tree_readdir(u->lower, parent, ret_entry->next, ret_entry)) > 0)
+        if (ret_entry->nid == dir)
+            return 0;
+    return r < 0 ? r : -ENOENT;
+}
+
+/* Built from the end: the pieces are collected in reverse order. */
+int cf_lower_path(struct cf_union *u, uint64_t dir, struct cf_buf *ret_path)
+{
+    struct cf_buf pieces cf_autobuf = CF_BUF_INIT; /* each: name, '/', reversed as a whole */
+    uint64_t root = cf_tree_root(u->lower);
+    for (uint64_t steps = cf_tree_count(u->lower) + 1; dir != root; steps--) {
+        uint64_t parent;
+        struct cf_dirent entry;
+        int r = steps ? cf_tree_parent(u->lower, dir, &parent) : -EBADMSG;
+        if (!r)
+            r = name_in_parent(u, parent, dir, &entry);
+        for (size_t i = r ? 0 : entry.name_len; i > 0 && !r; i--)
+            r = cf_buf_add_char(&pieces, entry.name[i - 1]);
+        if (!r)
+            r = cf_buf_add_char(&pieces, '/');
+        if (r)
+            return r;
+        dir = parent;
+    }
+    for (size_t i = pieces.len; i > 0; i--) {
+        int r = cf_buf_add_char(ret_path, pieces.data[i - 1]);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+int cf_object_open_at(int objects_fd, const struct cf_digest *digest)
+{
+    char hex[CF_DIGEST_HEX_SIZE], path[CF_DIGEST_HEX_SIZE + 1];
+    cf_digest_hex(digest, hex);
+    (void)snprintf(path, sizeof(path), "%.2s/%s", hex, hex + 2);
+    int fd = openat(objects_fd, path, O_RDONLY | O_CLOEXEC | O_NOATIME);
+    if (fd < 0 && errno == EPERM)
+        fd = openat(objects_fd, path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
