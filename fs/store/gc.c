@@ -42,7 +42,7 @@ static int remove_file(struct sweep *sweep, int dirfd, const char *name, uint64_
     return 0;
 }
 
-/* <hex> and <hex>.sum of a merged tree. */
+/* A tree goes before its checksum: without that it would count as damaged. */
 static int sweep_tree(int dirfd, const char *name, void *context)
 {
     struct sweep *sweep = context;
@@ -54,7 +54,10 @@ static int sweep_tree(int dirfd, const char *name, void *context)
     snprintf(hex, sizeof(hex), "%.*s", (int)(sum ? len - 4 : len), name);
     if (cf_digest_parse_hex(hex, &digest) == 0 && cf_digest_set_has(&sweep->marks->trees, &digest))
         return 0;
-    return remove_file(sweep, dirfd, name, sum ? NULL : &sweep->result.trees);
+    if (!sum)
+        return remove_file(sweep, dirfd, name, &sweep->result.trees);
+    int r = sweep->dry_run ? 0 : remove_file(sweep, dirfd, hex, &sweep->result.trees);
+    return r < 0 ? r : remove_file(sweep, dirfd, name, NULL);
 }
 
 /* A layer goes to tmp/ by one rename, and is taken apart there. */

@@ -30,6 +30,7 @@ struct cf_object_writer {
     uint64_t reserved; /* bytes of disk taken in advance */
     char *buffer;
     size_t len, room;
+    int failed; /* the first failure: what is in the file is not all, and is never published */
 };
 
 int cf_object_writer_new(struct cf_store *store, uint64_t size_hint,
@@ -55,6 +56,7 @@ static void reset(struct cf_object_writer *writer)
     writer->size = writer->flushed = writer->started = writer->reserved = 0;
     writer->len = 0;
     writer->size_hint = 0;
+    writer->failed = 0;
 }
 
 void cf_object_writer_free(struct cf_object_writer *writer)
@@ -154,12 +156,15 @@ int cf_object_writer_add(struct cf_object_writer *writer, const void *data, size
 {
     cf_hasher_update(writer->hasher, data, len);
     writer->size += len;
-    int r = add(writer, data, len);
-    return r < 0 ? fail(writer, r, err) : 0;
+    if (writer->failed == 0)
+        writer->failed = add(writer, data, len);
+    return writer->failed < 0 ? fail(writer, writer->failed, err) : 0;
 }
 
 static int finish(struct cf_object_writer *writer, const struct cf_digest *digest)
 {
+    if (writer->failed < 0)
+        return writer->failed;
     if (writer->temp.fd < 0)
         return cf_object_store(writer->store, writer->len ? writer->buffer : "", writer->len,
                                digest);

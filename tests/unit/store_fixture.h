@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,18 +70,26 @@ static inline void fixture_reopen(struct fixture *f, unsigned flags)
     assert_ok(cf_store_open(f->root, flags, &f->store, &err), err);
 }
 
-/* Number of files below a directory of the store, all levels. */
+/* Number of files below a directory, all levels. */
+static inline size_t fixture_count(int dirfd, const char *path)
+{
+    size_t count = 0;
+    int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    assert_non_null(dir);
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
+        if (entry->d_type == DT_REG)
+            count++;
+        else if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            count += fixture_count(fd, entry->d_name);
+    closedir(dir);
+    return count;
+}
+
 static inline size_t fixture_files(struct fixture *f, const char *below)
 {
-    char command[256];
-    char line[32] = "0";
-
-    snprintf(command, sizeof(command), "find %s/%s -type f | wc -l", f->root, below);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    assert_non_null(fgets(line, sizeof(line), pipe));
-    pclose(pipe);
-    return strtoul(line, NULL, 10);
+    return fixture_count(cf_store_root_fd(f->store), below);
 }
 
 /* Puts an image of the given layers' diff IDs; returns its manifest's digest. */

@@ -2,7 +2,9 @@
 #include "store_fixture.h"
 
 #include <pthread.h>
-#include <sys/file.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 static char *pattern(size_t len, unsigned seed)
 {
@@ -384,6 +386,64 @@ static void threads_may_put_the_same_objects_at_once(void **state)
     assert_int_equal(fixture_files(*state, "tmp"), 0);
 }
 
+/* In a child with a mount namespace of its own: 0 passed, 77 not possible here, else failed. */
+static int on_a_full_disk(const char *dir)
+{
+    struct cf_store *store = NULL;
+    struct cf_object_writer *writer = NULL;
+    struct cf_error err = {0};
+    struct cf_digest digest;
+    static char data[1 << 20];
+    struct stat st;
+    uint64_t size;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", dir, "tmpfs", 0, "size=4m") < 0)
+        return 77;
+    if (cf_store_open(dir, 0, &store, &err) < 0 ||
+        cf_object_writer_new(store, 100 << 20, &writer, &err) < 0)
+        return 1;
+    int r = 0;
+    for (int i = 0; i < 8 && r == 0; i++)
+        r = cf_object_writer_add(writer, data, sizeof(data), &err);
+    /* The hint tells of it with the first byte that is written. */
+    if (r != -ENOSPC || !strstr(err.text, "104857600 bytes") || !strstr(err.text, "No space left"))
+        return 2;
+    cf_object_writer_free(writer);
+    if (cf_object_writer_new(store, 0, &writer, &err) < 0)
+        return 3;
+    for (r = 0; r == 0;)
+        r = cf_object_writer_add(writer, data, sizeof(data), &err);
+    if (r != -ENOSPC || cf_object_writer_finish(writer, &digest, &size, &err) != -ENOSPC)
+        return 4;
+    cf_object_writer_free(writer);
+    /* All space is free again, and a smaller object fits. */
+    if (cf_object_put(store, data, sizeof(data), &digest, &err) < 0 ||
+        fstatat(cf_store_tmp_fd(store), ".", &st, 0) < 0)
+        return 5;
+    cf_store_close(store);
+    return 0;
+}
+
+static void a_full_disk_is_told_and_leaves_nothing_behind(void **state)
+{
+    struct fixture *f = *state;
+    char dir[128];
+    int status;
+
+    snprintf(dir, sizeof(dir), "%s/full", f->dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(on_a_full_disk(dir));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* ---- blobs ---- */
 
 static void blobs_are_kept_byte_for_byte_and_verified_when_read(void **state)
@@ -529,6 +589,7 @@ int main(void)
         T(an_object_of_the_wrong_size_is_healed_by_putting_it_again),
         T(a_finished_file_is_taken_in_by_renaming_it),
         T(content_is_read_from_the_tree_or_the_object_and_checked),
+        T(a_full_disk_is_told_and_leaves_nothing_behind),
         T(threads_may_put_the_same_objects_at_once),
         T(blobs_are_kept_byte_for_byte_and_verified_when_read),
         T(names_are_set_changed_listed_in_order_and_removed),
