@@ -4,8 +4,8 @@
  *
  * Reading is strict and streaming: ustar, PAX, GNU long names and sparse forms, base-256 numbers,
  * SCHILY.xattr, hard links, devices, whiteouts, opaque marks, entries without parents; plain, gzip
- * or zstd by the first bytes. Every layer can be written again bit for bit: from its recipe, or, when its tar is
- * the canonical one, from the tree alone.
+ * or zstd by the first bytes. Every layer can be written again bit for bit: from its recipe, or,
+ * when its tar is the canonical one, from the tree alone.
  *
  * Sources: POSIX.1-2017 pax(1) "Interchange Formats"; GNU tar manual "Tar Internals"; OCI
  * image-spec layer.md.
@@ -31,19 +31,20 @@ typedef void cf_progress_fn(void *context, const char *what, uint64_t done, uint
 
 struct cf_layer_info {
     struct cf_digest diff_id;
-    uint64_t tar_size; /* bytes of the tar */
+    uint64_t tar_size;     /* bytes of the tar */
     struct cf_digest blob; /* digest and size of the form that was read */
     uint64_t blob_size;
     uint64_t entries;
     int64_t newest_sec; /* the newest mtime among the entries; 0 when there are none */
     uint32_t newest_nsec;
-    bool existed; /* the store had the layer already */
+    bool existed; /* the store had the layer already; if it was not read, newest_* are 0 and
+                   * entries counts inodes */
 };
 
 struct cf_layer_read_options {
     cf_source_fn *source;
     void *source_context;
-    const char *what; /* what the source is, for messages */
+    const char *what;       /* what the source is, for messages */
     const char *media_type; /* of the form read, recorded in blobs.json; NULL: by its magic */
     /* Checked where not NULL, before anything is published: -EBADMSG. */
     const struct cf_digest *expected_diff_id;
@@ -54,8 +55,11 @@ struct cf_layer_read_options {
     uint64_t max_entries;
     /* For archives of any kind given by a user (import): also bzip2, xz, lz4 ... by libarchive. */
     bool any_compression;
-    /* Rewrite the layer in canonical form instead of keeping the tar as it is (import). */
+    /* Rewrite the layer in canonical form instead of keeping the tar as it is (import). Entries'
+     * mtimes newer than clamp_sec then become clamp_sec if has_clamp. */
     bool canonical;
+    bool has_clamp;
+    int64_t clamp_sec;
     cf_progress_fn *progress;
     void *progress_context;
 };
@@ -79,7 +83,8 @@ int cf_layer_write(struct cf_store *store, const struct cf_digest *diff_id, cf_s
 
 /*
  * Content of a node's file while the canonical tar is written: fills data at offset, returns the
- * count. Called in order; done is called after a file's last byte (its digest may then be set on the node).
+ * count. Called in order; done is called after a file's last byte (its digest may then be set on
+ * the node).
  */
 struct cf_content_source {
     int (*open)(void *context, struct cf_node *node, struct cf_error *err);
@@ -104,10 +109,11 @@ int cf_layer_write_canonical(struct cf_store *store, struct cf_builder *builder,
 
 /*
  * Publishes the layer that a builder holds, in canonical form (durable unless no_sync): writes its
- * tree, an empty recipe, blobs.json. Where content is given, the bytes that content->read hands out are
- * both hashed into the tar's digest and, for files larger than CF_INLINE_MAX, into the file's own
- * digest at the same time on another core; before_close is told the digest of each such file, and must see to
- * it that the object is there (see commit). An empty builder makes the layer of no entries.
+ * tree, an empty recipe, blobs.json. Where content is given, the bytes that content->read hands out
+ * are both hashed into the tar's digest and, for files larger than CF_INLINE_MAX, into the file's
+ * own digest at the same time on another core; before_close is told the digest of each such file,
+ * and must see to it that the object is there (see commit). An empty builder makes the layer of no
+ * entries.
  */
 struct cf_layer_build_options {
     const struct cf_content_source *content; /* NULL: all content is in the builder and store */
@@ -124,9 +130,10 @@ int cf_layer_build(struct cf_store *store, struct cf_builder *builder,
 
 /*
  * Imports a directory of the machine as one canonical layer: every file, link, device and xattr
- * (security.selinux and overlayfs's own left out; a char device 0:0 is a plain device there, -EINVAL). Files owned by the calling user
- * become 0:0 unless that is root. mtimes newer than clamp (if has_clamp) become clamp. The
- * directory's own metadata becomes the root's. Never follows a symlink; stays on what it finds.
+ * (security.selinux and overlayfs's own left out; a char device 0:0 is a plain device there,
+ * -EINVAL). Files owned by the calling user become 0:0 unless that is root. mtimes newer than clamp
+ * (if has_clamp) become clamp. The directory's own metadata becomes the root's. Never follows a
+ * symlink; stays on what it finds.
  */
 struct cf_import_dir_options {
     bool has_clamp;

@@ -1,109 +1,195 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers and whole images for tests of the store. */
+/* Tars made by hand, and layers read from and written to memory, for the tests of builder/layer. */
 #ifndef LAYER_FIXTURE_H
 #define LAYER_FIXTURE_H
 
 #include "store_fixture.h"
 
-#define BIG_FILE 5000 /* bytes: more than a tree keeps inside */
+#include <ctype.h>
 
-static inline void fixture_content(unsigned number, char ret_data[BIG_FILE])
+#include <cloudfs/layer.h>
+
+#include <cloudfs/tar.h>
+
+/* ---- tars ---- */
+
+static inline void tar_number(char *field, size_t width, uint64_t number)
 {
-    for (size_t i = 0; i < BIG_FILE; i++)
-        ret_data[i] = (char)(number * 31 + i * 7 + i / 100);
+    (void)snprintf(field, width, "%0*llo", (int)width - 1, (unsigned long long)number);
 }
 
-static inline struct cf_digest fixture_object(struct fixture *f, unsigned number)
+static inline void tar_seal(struct cf_tar_block *block)
 {
+    unsigned sum = 0;
+    memset(block->checksum, ' ', sizeof block->checksum);
+    for (size_t i = 0; i < sizeof *block; i++)
+        sum += ((unsigned char *)block)[i];
+    (void)snprintf(block->checksum, sizeof block->checksum, "%06o", sum);
+    block->checksum[7] = ' ';
+}
+
+static inline struct cf_tar_block tar_block(char type, const char *name, const char *link,
+                                            uint64_t size)
+{
+    struct cf_tar_block block = {.type = type};
+    memcpy(block.magic, "ustar\00000", 8);
+    memcpy(block.name, name, strnlen(name, sizeof block.name));
+    memcpy(block.link, link, strnlen(link, sizeof block.link));
+    tar_number(block.mode, sizeof block.mode, type == '5' ? 0755 : 0644);
+    tar_number(block.uid, sizeof block.uid, 0);
+    tar_number(block.gid, sizeof block.gid, 0);
+    tar_number(block.size, sizeof block.size, size);
+    tar_number(block.mtime, sizeof block.mtime, 1000000000);
+    tar_seal(&block);
+    return block;
+}
+
+static inline void tar_bytes(struct cf_buf *tar, const void *data, size_t len)
+{
+    static const char zeros[CF_TAR_BLOCK];
+    assert_int_equal(cf_buf_add(tar, data, len), 0);
+    assert_int_equal(cf_buf_add(tar, zeros, cf_tar_padding(len)), 0);
+}
+
+static inline void tar_entry(struct cf_buf *tar, char type, const char *name, const char *link,
+                             const void *data, size_t len)
+{
+    const struct cf_tar_block block = tar_block(type, name, link, len);
+    tar_bytes(tar, &block, sizeof block);
+    tar_bytes(tar, data, len);
+}
+
+static inline void tar_file(struct cf_buf *tar, const char *name, const char *text)
+{
+    tar_entry(tar, '0', name, "", text, strlen(text));
+}
+
+/* A PAX header of one record, whose length is worked out. */
+static inline void tar_pax(struct cf_buf *tar, char type, const char *key, const void *value,
+                           size_t len)
+{
+    struct cf_buf record cf_autobuf = CF_BUF_INIT;
+    const size_t rest = strlen(key) + len + 3;
+    size_t digits = 1;
+    while (snprintf(NULL, 0, "%zu", rest + digits) != (int)digits)
+        digits++;
+    assert_int_equal(cf_buf_printf(&record, "%zu %s=", rest + digits, key), 0);
+    assert_int_equal(cf_buf_add(&record, value, len), 0);
+    assert_int_equal(cf_buf_add_char(&record, '\n'), 0);
+    tar_entry(tar, type, "PaxHeaders/x", "", record.data, record.len);
+}
+
+static inline void tar_end(struct cf_buf *tar)
+{
+    static const char zeros[2 * CF_TAR_BLOCK];
+    assert_int_equal(cf_buf_add(tar, zeros, sizeof zeros), 0);
+}
+
+/* ---- layers ---- */
+
+/* Bytes as a source that gives at most step of them at a time. */
+struct memory_source {
+    const char *data;
+    size_t len, at, step;
+};
+
+static inline ssize_t read_memory(void *context, void *data, size_t len, struct cf_error *err)
+{
+    struct memory_source *source = context;
+    size_t n = source->len - source->at;
+    (void)err;
+    n = n < len ? n : len;
+    n = source->step && source->step < n ? source->step : n;
+    memcpy(data, source->data + source->at, n);
+    source->at += n;
+    return (ssize_t)n;
+}
+
+static inline int collect(void *context, const void *data, size_t len, struct cf_error *err)
+{
+    (void)err;
+    assert_int_equal(cf_buf_add(context, data, len), 0);
+    return 0;
+}
+
+/* options: NULL or what is wanted besides the source. */
+static inline int read_layer(struct fixture *f, const struct cf_buf *bytes,
+                             const struct cf_layer_read_options *options,
+                             struct cf_layer_info *info, struct cf_error *err)
+{
+    struct memory_source source = {.data = bytes->data, .len = bytes->len};
+    struct cf_layer_read_options all = options ? *options : (struct cf_layer_read_options){0};
+    if (!all.source) {
+        all.source = read_memory;
+        all.source_context = &source;
+    }
+    all.what = all.what ? all.what : "test.tar";
+    return cf_layer_read(f->store, &all, info, err);
+}
+
+/* Reads a tar that is right; expects its diff ID, and the very same bytes written back. */
+static inline struct cf_layer_info must_round_trip(struct fixture *f, const struct cf_buf *tar,
+                                                   const struct cf_buf *form)
+{
+    struct cf_buf back cf_autobuf = CF_BUF_INIT;
     struct cf_error err = {0};
+    struct cf_layer_info info = {0};
     struct cf_digest digest;
-    char data[BIG_FILE];
 
-    fixture_content(number, data);
-    assert_ok(cf_object_put(f->store, data, sizeof(data), &digest, &err), err);
-    return digest;
+    assert_ok(read_layer(f, form ? form : tar, NULL, &info, &err), err);
+    cf_digest_of(tar->data, tar->len, &digest);
+    assert_memory_equal(&info.diff_id, &digest, sizeof digest);
+    assert_int_equal(info.tar_size, tar->len);
+    assert_ok(cf_layer_write(f->store, &info.diff_id, collect, &back, &err), err);
+    assert_int_equal(back.len, tar->len);
+    assert_memory_equal(back.data, tar->data, tar->len);
+    return info;
 }
 
-static inline struct cf_node *fixture_add(struct cf_builder *builder, struct cf_node *dir,
-                                          const char *name, mode_t mode)
+static inline struct cf_tree *tree_of(struct fixture *f, const struct cf_layer_info *info)
 {
-    struct cf_inode inode = {.mode = mode, .nlink = 1, .mtime_sec = 1700000000};
-    struct cf_node *node = NULL;
-
-    assert_int_equal(cf_node_add(builder, dir, name, strlen(name), &inode, &node), 0);
-    return node;
-}
-
-/*
- * Publishes a layer with etc/small-<n> (inside the tree), bin/big-<n> and bin/both (objects n and
- * shared), and a whiteout of bin/big-<hides> if that is not 0. recipe_object: a further object
- * that only the recipe names; 0 for none.
- */
-static inline struct cf_digest fixture_layer(struct fixture *f, unsigned n, unsigned hides,
-                                             unsigned recipe_object)
-{
-    struct cf_builder *builder = NULL;
-    struct cf_layer_draft draft;
+    struct cf_tree *tree = NULL;
     struct cf_error err = {0};
-    struct cf_digest diff_id, digest;
-    char name[32];
-
-    assert_ok(cf_builder_new(cf_store_tmp_fd(f->store), &builder, &err), err);
-    struct cf_node *root = cf_builder_root(builder);
-    struct cf_node *etc = fixture_add(builder, root, "etc", S_IFDIR | 0755);
-    struct cf_node *bin = fixture_add(builder, root, "bin", S_IFDIR | 0755);
-    snprintf(name, sizeof(name), "small-%u", n);
-    struct cf_node *node = fixture_add(builder, etc, name, S_IFREG | 0644);
-    assert_int_equal(cf_node_set_inline(builder, node, name, strlen(name)), 0);
-    snprintf(name, sizeof(name), "big-%u", n);
-    node = fixture_add(builder, bin, name, S_IFREG | 0755);
-    digest = fixture_object(f, n);
-    assert_int_equal(cf_node_set_object(builder, node, &digest, BIG_FILE), 0);
-    node = fixture_add(builder, bin, "both", S_IFREG | 0755);
-    digest = fixture_object(f, 999);
-    assert_int_equal(cf_node_set_object(builder, node, &digest, BIG_FILE), 0);
-    if (hides) {
-        snprintf(name, sizeof(name), "big-%u", hides);
-        fixture_add(builder, bin, name, S_IFCHR);
-    }
-    assert_ok(cf_layer_draft_new(f->store, &draft, &err), err);
-    cf_digest_of(&n, sizeof(n), &diff_id);
-    int fd = openat(draft.fd, "tree", O_RDWR | O_CREAT | O_CLOEXEC, 0444);
-    assert_true(fd >= 0);
-    assert_ok(cf_builder_write(builder, &diff_id, fd, &err), err);
-    close(fd);
-    cf_builder_free(builder);
-    fd = openat(draft.fd, "recipe", O_RDWR | O_CREAT | O_CLOEXEC, 0444);
-    if (recipe_object) {
-        digest = fixture_object(f, recipe_object);
-        assert_int_equal(cf_write_full(fd, "CFRECIP1\1\0\0\0\0\0\0\0", 16), 0);
-        assert_int_equal(cf_write_full(fd, &digest, sizeof(digest)), 0);
-        assert_int_equal(cf_write_full(fd, "more", 4), 0);
-    }
-    close(fd);
-    struct cf_layer_form form = {diff_id, 10240, CF_MEDIA_LAYER};
-    assert_ok(cf_layer_forms_write(draft.fd, &form, 1, &err), err);
-    assert_ok(cf_layer_draft_publish(f->store, &draft, &diff_id, &err), err);
-    return diff_id;
+    assert_ok(cf_layer_tree(f->store, &info->diff_id, &tree, &err), err);
+    assert_ok(cf_tree_verify(tree, &err), err);
+    return tree;
 }
 
-/* mounts/<id> with an upper, and mount.json if manifest is given; extra: more JSON members. */
-static inline void fixture_mount(struct fixture *f, const char *id,
-                                 const struct cf_digest *manifest, const char *extra)
+/* Every path of a tree, depth first: "type path" and what there is to say of it, a line each. */
+static inline void list_dir(const struct cf_tree *tree, uint64_t dir, const char *path,
+                            struct cf_buf *ret_text)
 {
-    struct cf_buf path cf_autobuf = CF_BUF_INIT, json cf_autobuf = CF_BUF_INIT;
-    char text[CF_DIGEST_TEXT_SIZE];
-    int mounts = cf_store_mounts_fd(f->store);
-
-    cf_buf_printf(&path, "%s/upper/deep/er", id);
-    assert_int_equal(cf_mkdir_path(mounts, path.data, 0700), 0);
-    if (!manifest)
-        return;
-    cf_digest_text(manifest, text);
-    cf_buf_printf(&json, "{\"manifest\":\"%s\"%s}", text, extra ? extra : "");
-    cf_buf_clear(&path);
-    cf_buf_printf(&path, "%s/mount.json", id);
-    assert_int_equal(cf_replace_file(mounts, path.data, json.data, json.len, 0600), 0);
+    struct cf_dirent entry = {.next = 0};
+    struct cf_xattr xattr;
+    struct cf_content content;
+    const char *target;
+    size_t len;
+    while (cf_tree_readdir(tree, dir, entry.next, &entry) == 1) {
+        struct cf_inode inode;
+        char *child = NULL;
+        assert_int_equal(cf_tree_inode(tree, entry.nid, &inode), 0);
+        assert_true(asprintf(&child, "%s%s%.*s", path, *path ? "/" : "", (int)entry.name_len,
+                             entry.name) > 0);
+        cf_buf_printf(ret_text, "%o %u:%u %lld.%09u %s", inode.mode, inode.uid, inode.gid,
+                      (long long)inode.mtime_sec, inode.mtime_nsec, child);
+        if (S_ISREG(inode.mode) && cf_tree_content(tree, entry.nid, &content) == 0)
+            cf_buf_printf(ret_text, " n%u %llu", inode.nlink, (unsigned long long)content.size);
+        if (S_ISREG(inode.mode) && content.kind == CF_CONTENT_INLINE && content.size < 100)
+            cf_buf_printf(ret_text, " '%.*s'", (int)content.size, (const char *)content.data);
+        if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode))
+            cf_buf_printf(ret_text, " %u,%u", inode.rdev_major, inode.rdev_minor);
+        if (S_ISLNK(inode.mode) && cf_tree_readlink(tree, entry.nid, &target, &len) == 0)
+            cf_buf_printf(ret_text, " -> %.*s", (int)len, target);
+        xattr.next = 0;
+        while (cf_tree_xattr_list(tree, entry.nid, xattr.next, &xattr) == 1)
+            if (!strstr(xattr.name, "metacopy") && !strstr(xattr.name, "redirect"))
+                cf_buf_printf(ret_text, " %s=%.*s", xattr.name, (int)xattr.value_len,
+                              (const char *)xattr.value);
+        cf_buf_add_char(ret_text, '\n');
+        if (S_ISDIR(inode.mode))
+            list_dir(tree, entry.nid, child, ret_text);
+        free(child);
+    }
 }
 
 #endif

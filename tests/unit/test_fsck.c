@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "layer_fixture.h"
+#include "image_fixture.h"
 
 /* The store of every test: app:1 of two layers with its merged tree, other:1 of one, a mount. */
 struct world {

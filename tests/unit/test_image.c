@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "layer_fixture.h"
+#include "image_fixture.h"
 
 #include <pthread.h>
 

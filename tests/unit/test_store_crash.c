@@ -3,7 +3,7 @@
  * The store's crash order: each piece of work is killed, and made to fail, at each of its system
  * calls that change something. Afterwards the store is whole, and shows the old state or the new.
  */
-#include "layer_fixture.h"
+#include "image_fixture.h"
 
 #include "fault.h"
 

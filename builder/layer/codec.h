@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decompression as a stream that is read: gzip, zstd, and what libarchive knows besides. Each
+ * library is used by one file only: inflate.c (libisal), deflate.c (zlib), zstd.c, filter.c
+ * (libarchive). One thread at a time.
+ */
+#ifndef CLOUDFS_LAYER_CODEC_H
+#define CLOUDFS_LAYER_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cloudfs/decoder.h>
+
+/* Whether the first bytes are those of a form for cf_decoder_new_filter. */
+bool cf_filter_detect(const void *data, size_t len);
+
+/* ---- for the files that each wrap a library ---- */
+
+struct cf_codec_io {
+    const uint8_t *in;
+    size_t in_len;
+    uint8_t *out;
+    size_t out_len;
+};
+struct cf_codec {
+    void *(*open)(void); /* NULL: no memory */
+    void (*close)(void *state);
+    /* Uses input and fills output until one of them is used up. */
+    int (*run)(void *state, struct cf_codec_io *io, struct cf_error *err);
+    int (*end)(void *state, struct cf_error *err); /* the input is over: is the output whole? */
+};
+extern const struct cf_codec cf_inflate_codec;
+extern const struct cf_codec cf_unzstd_codec;
+
+/* A source of plain bytes, of which filter.c has its own. */
+struct cf_decoder {
+    cf_input_fn *input;
+    void *input_context;
+    const struct cf_codec *codec; /* NULL: a filter */
+    void *state;
+    struct cf_codec_io io;
+    bool in_over, over;
+};
+ssize_t cf_filter_read(struct cf_decoder *decoder, void *data, size_t len, struct cf_error *err);
+void cf_filter_close(struct cf_decoder *decoder);
+
+/* Compressors: run consumes all of in, and hands what comes out to the sink; last ends the form. */
+struct cf_deflater {
+    void *(*open)(int level); /* NULL: no memory */
+    void (*close)(void *state);
+    int (*run)(void *state, const void *in, size_t len, bool last, cf_sink_fn *sink,
+               void *sink_context, struct cf_error *err);
+};
+extern const struct cf_deflater cf_gzip_deflater;
+extern const struct cf_deflater cf_zstd_deflater;
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum cf_compression cf_compression_detect(const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    if (len >= 3 && bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8)
+        return CF_GZIP;
+    if (len >= 4 && memcmp(bytes, "\x28\xb5\x2f\xfd", 4) == 0)
+        return CF_ZSTD;
+    /* A skippable frame in front: 0x184D2A50 to 0x184D2A5F, little endian. */
+    if (len >= 4 && (bytes[0] & 0xf0) == 0x50 && memcmp(bytes + 1, "\x2a\x4d\x18", 3) == 0)
+        return CF_ZSTD;
+    return CF_PLAIN;
+}
+
+int cf_decoder_new(enum cf_compression kind, cf_input_fn *input, void *input_context,
+                   struct cf_decoder **ret_decoder, struct cf_error *err)
+{
+    struct cf_decoder *decoder = calloc(1, sizeof *decoder);
+    if (!decoder)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    decoder->input = input;
+    decoder->input_context = input_context;
+    decoder->codec = kind == CF_GZIP ? &cf_inflate_codec : &cf_unzstd_codec;
+    decoder->state = decoder->codec->open();
+    if (!decoder->state) {
+        free(decoder);
+        return cf_fail(err, -ENOMEM, "out of memory");
+    }
+    *ret_decoder = decoder;
+    return 0;
+}
+
+void cf_decoder_free(struct cf_decoder *decoder)
+{
+    if (!decoder)
+        return;
+    if (decoder->codec)
+        decoder->codec->close(decoder->state);
+    else
+        cf_filter_close(decoder);
+    free(decoder);
+}
+
+static int fill(struct cf_decoder *decoder, struct cf_error *err)
+{
+    const void *data;
+    size_t len;
+    int r = decoder->input(decoder->input_context, &data, &len, err);
+    if (r < 0)
+        return r;
+    decoder->in_over = r == 0;
+    decoder->io.in = r ? data : NULL;
+    decoder->io.in_len = r ? len : 0;
+    return 0;
+}
+
+ssize_t cf_decoder_read(struct cf_decoder *decoder, void *data, size_t len, struct cf_error *err)
+{
+    if (!decoder->codec)
+        return cf_filter_read(decoder, data, len, err);
+    struct cf_codec_io *io = &decoder->io;
+    io->out = data;
+    io->out_len = len;
+    while (io->out_len > 0 && !decoder->over) {
+        int r = 0;
+        if (io->in_len == 0 && !decoder->in_over)
+            r = fill(decoder, err);
+        if (r < 0)
+            return r;
+        const size_t before = io->out_len;
+        r = decoder->codec->run(decoder->state, io, err);
+        if (r < 0)
+            return r;
+        /* At the end of the input a codec may still hold output that found no room. */
+        if (decoder->in_over && io->out_len == before) {
+            r = decoder->codec->end(decoder->state, err);
+            if (r < 0)
+                return r;
+            decoder->over = true;
+        }
+    }
+    return (ssize_t)(len - io->out_len);
+}
+
+struct cf_compressor {
+    const struct cf_deflater *deflater; /* NULL: plain */
+    void *state;
+    cf_sink_fn *sink;
+    void *sink_context;
+};
+
+int cf_compressor_new(enum cf_compression kind, int level, cf_sink_fn *sink, void *sink_context,
+                      struct cf_compressor **ret_compressor, struct cf_error *err)
+{
+    struct cf_compressor *compressor = calloc(1, sizeof *compressor);
+    if (!compressor)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    compressor->sink = sink;
+    compressor->sink_context = sink_context;
+    compressor->deflater = kind == CF_GZIP   ? &cf_gzip_deflater
+                           : kind == CF_ZSTD ? &cf_zstd_deflater
+                                             : NULL;
+    if (compressor->deflater)
+        compressor->state = compressor->deflater->open(level);
+    if (compressor->deflater && !compressor->state) {
+        free(compressor);
+        return cf_fail(err, -EINVAL, "compression level %d cannot be had", level);
+    }
+    *ret_compressor = compressor;
+    return 0;
+}
+
+int cf_compressor_write(void *context, const void *data, size_t len, struct cf_error *err)
+{
+    struct cf_compressor *compressor = context;
+    if (!compressor->deflater)
+        return compressor->sink(compressor->sink_context, data, len, err);
+    return compressor->deflater->run(compressor->state, data, len, false, compressor->sink,
+                                     compressor->sink_context, err);
+}
+
+int cf_compressor_finish(struct cf_compressor *compressor, struct cf_error *err)
+{
+    if (!compressor->deflater)
+        return 0;
+    return compressor->deflater->run(compressor->state, NULL, 0, true, compressor->sink,
+                                     compressor->sink_context, err);
+}
+
+void cf_compressor_free(struct cf_compressor *compressor)
+{
+    if (!compressor)
+        return;
+    if (compressor->deflater)
+        compressor->deflater->close(compressor->state);
+    free(compressor);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests on open regular files. fi->fh is a struct cf_handle. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include <cloudfs/scope.h>
+
+#include "engine.h"
+
+/* Reads up to this size are copied; larger ones are spliced, which costs more calls and no copy. */
+#define SPLICE_MIN (64u << 10)
+
+static struct cf_handle *handle_new(struct cf_engine *engine, uint64_t ino, int flags)
+{
+    struct cf_handle *handle = calloc(1, sizeof(*handle));
+    (void)engine;
+    if (!handle)
+        return NULL;
+    handle->ino = ino;
+    handle->mappable = (flags & O_ACCMODE) == O_RDWR;
+    return handle;
+}
+
+static void handle_close(struct cf_engine *engine, struct cf_handle *handle)
+{
+    cf_engine_untrack(engine, handle);
+    cf_file_close(handle->file);
+    free(handle);
+}
+
+/* This daemon is the only writer, so what the kernel has cached stays right; and close(2) has
+ * nothing to report that write(2) has not. */
+static void fill_info(struct fuse_file_info *fi, struct cf_handle *handle)
+{
+    fi->fh = (uintptr_t)handle;
+    fi->keep_cache = 1;
+    fi->noflush = 1;
+}
+
+static int open_handle(fuse_req_t req, fuse_ino_t ino, int flags, struct cf_handle **ret_handle)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    struct cf_handle *handle = handle_new(engine, ino, flags);
+    struct stat attr = {0};
+    if (!handle)
+        return -ENOMEM;
+    int r = cf_union_open_file(engine->u, ino, flags, &handle->file);
+    if (r == 0 && (flags & O_TRUNC) && cf_engine_kill_priv())
+        r = cf_union_setattr(engine->u, ino, handle->file, &attr, CF_SET_KILL_PRIV, &attr);
+    if (r < 0) {
+        cf_file_close(handle->file);
+        free(handle);
+        return r;
+    }
+    cf_engine_track(engine, handle);
+    *ret_handle = handle;
+    return 0;
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    struct cf_handle *handle = NULL;
+    int r = open_handle(req, ino, fi->flags, &handle);
+    if (r < 0) {
+        cf_engine_reply(req, r);
+        return;
+    }
+    fill_info(fi, handle);
+    if (fuse_reply_open(req, fi) != 0)
+        handle_close(engine, handle);
+}
+
+static void reply_created(fuse_req_t req, const struct cf_entry *entry, struct cf_handle *handle,
+                          struct fuse_file_info *fi)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    struct fuse_entry_param param = {.attr_timeout = CF_FUSE_FOREVER,
+                                     .entry_timeout = CF_FUSE_FOREVER,
+                                     .attr = entry->attr,
+                                     .ino = entry->ino};
+    handle->ino = entry->ino;
+    cf_engine_track(engine, handle);
+    fill_info(fi, handle);
+    if (fuse_reply_create(req, &param, fi) != 0) {
+        handle_close(engine, handle);
+        cf_union_forget(engine->u, entry->ino, 1);
+    }
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
+                      struct fuse_file_info *fi)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    struct cf_caller caller = cf_engine_caller(req);
+    struct cf_handle *handle = handle_new(engine, 0, fi->flags);
+    struct cf_entry entry;
+    int r = -ENOMEM;
+    if (handle)
+        r = cf_union_create(engine->u, dir, name, mode, fi->flags, &caller, &entry, &handle->file);
+    if (r < 0) {
+        free(handle);
+        cf_engine_reply(req, r);
+        return;
+    }
+    reply_created(req, &entry, handle, fi);
+}
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+static void op_tmpfile(fuse_req_t req, fuse_ino_t dir, mode_t mode, struct fuse_file_info *fi)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    struct cf_caller caller = cf_engine_caller(req);
+    struct cf_handle *handle = handle_new(engine, 0, fi->flags);
+    struct cf_entry entry;
+    int r = -ENOMEM;
+    if (handle)
+        r = cf_union_tmpfile(engine->u, dir, mode, fi->flags, &caller, &entry, &handle->file);
+    if (r < 0) {
+        free(handle);
+        cf_engine_reply(req, r);
+        return;
+    }
+    reply_created(req, &entry, handle, fi);
+}
+#endif
+
+static void reply_spliced(fuse_req_t req, int fd, size_t size, off_t offset)
+{
+    struct fuse_bufvec vec = FUSE_BUFVEC_INIT(size);
+    vec.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+    vec.buf[0].fd = fd;
+    vec.buf[0].pos = offset;
+    (void)fuse_reply_data(req, &vec, 0);
+}
+
+static void reply_copied(fuse_req_t req, struct cf_file *file, size_t size, off_t offset)
+{
+    char *data cf_autofree = malloc(size);
+    ssize_t n = data ? cf_file_read(file, data, size, offset) : -ENOMEM;
+    if (n < 0)
+        cf_engine_reply(req, (int)n);
+    else
+        (void)fuse_reply_buf(req, data, (size_t)n);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                    struct fuse_file_info *fi)
+{
+    struct cf_file *file = cf_engine_handle(fi)->file;
+    const void *data = NULL;
+    size_t len = 0;
+    int fd = -1;
+    (void)ino;
+    int r = cf_file_data(file, &fd, &data, &len);
+    if (r < 0)
+        cf_engine_reply(req, r);
+    else if (fd >= 0 && size >= SPLICE_MIN)
+        reply_spliced(req, fd, size, offset);
+    else if (fd >= 0)
+        reply_copied(req, file, size, offset);
+    else if ((size_t)offset >= len)
+        (void)fuse_reply_buf(req, NULL, 0);
+    else
+        (void)fuse_reply_buf(req, (const char *)data + offset,
+                             size < len - (size_t)offset ? size : len - (size_t)offset);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+                     struct fuse_file_info *fi)
+{
+    struct cf_file *file = cf_engine_handle(fi)->file;
+    (void)ino;
+    /* O_APPEND needs nothing here: the kernel knows the file's end, and gives it as offset. */
+    ssize_t n = cf_file_write(file, data, size, offset, cf_engine_kill_priv());
+    if (n < 0)
+        cf_engine_reply(req, (int)n);
+    else
+        (void)fuse_reply_write(req, (size_t)n);
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    cf_engine_reply(req, cf_file_flush(cf_engine_handle(fi)->file));
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    (void)ino;
+    (void)cf_engine_thaw(engine, fi->fh);
+    handle_close(engine, cf_engine_handle(fi));
+    cf_engine_reply(req, 0);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    (void)ino;
+    cf_engine_reply(req, cf_file_sync(cf_engine_handle(fi)->file, datasync != 0));
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
+                         struct fuse_file_info *fi)
+{
+    (void)ino;
+    cf_engine_reply(req, cf_file_allocate(cf_engine_handle(fi)->file, mode, offset, len));
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+                     struct fuse_file_info *fi)
+{
+    (void)ino;
+    off_t r = cf_file_seek(cf_engine_handle(fi)->file, offset, whence);
+    if (r < 0)
+        cf_engine_reply(req, (int)r);
+    else
+        (void)fuse_reply_lseek(req, r);
+}
+
+static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offset,
+                               struct fuse_file_info *in, fuse_ino_t out_ino, off_t out_offset,
+                               struct fuse_file_info *out, size_t len, int flags)
+{
+    (void)in_ino;
+    (void)out_ino;
+    (void)flags;
+    ssize_t n = cf_file_copy_range(cf_engine_handle(in)->file, in_offset,
+                                   cf_engine_handle(out)->file, out_offset, len);
+    if (n < 0)
+        cf_engine_reply(req, (int)n);
+    else
+        (void)fuse_reply_write(req, (size_t)n);
+}
+
+void cf_ops_file(struct fuse_lowlevel_ops *ops)
+{
+    ops->open = op_open;
+    ops->create = op_create;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+    ops->tmpfile = op_tmpfile;
+#endif
+    ops->read = op_read;
+    ops->write = op_write;
+    ops->flush = op_flush;
+    ops->release = op_release;
+    ops->fsync = op_fsync;
+    ops->fallocate = op_fallocate;
+    ops->lseek = op_lseek;
+    ops->copy_file_range = op_copy_file_range;
+}

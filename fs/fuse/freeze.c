@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Freezing and thawing, and the requests that wait meanwhile (engine.h says why they are parked).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cloudfs/scope.h>
+
+#include "engine.h"
+
+void cf_engine_track(struct cf_engine *engine, struct cf_handle *handle)
+{
+    if (!handle->mappable)
+        return;
+    pthread_mutex_lock(&engine->lock);
+    handle->next = engine->mappable;
+    if (handle->next)
+        handle->next->prev = handle;
+    engine->mappable = handle;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void cf_engine_untrack(struct cf_engine *engine, struct cf_handle *handle)
+{
+    if (!handle->mappable)
+        return;
+    pthread_mutex_lock(&engine->lock);
+    if (handle->next)
+        handle->next->prev = handle->prev;
+    if (handle->prev)
+        handle->prev->next = handle->next;
+    else if (engine->mappable == handle)
+        engine->mappable = handle->next;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+static int mappable_inodes(struct cf_engine *engine, uint64_t **ret_inos, size_t *ret_count)
+{
+    size_t count = 0, i = 0;
+    pthread_mutex_lock(&engine->lock);
+    for (struct cf_handle *h = engine->mappable; h; h = h->next)
+        count++;
+    uint64_t *inos = calloc(count + 1, sizeof(*inos));
+    for (struct cf_handle *h = engine->mappable; inos && h; h = h->next)
+        inos[i++] = h->ino;
+    pthread_mutex_unlock(&engine->lock);
+    if (!inos)
+        return -ENOMEM;
+    *ret_inos = inos;
+    *ret_count = count;
+    return 0;
+}
+
+/*
+ * Makes the kernel write out the dirty pages of shared mappings. syncfs(2) does not wait for FUSE's
+ * pages; invalidating an inode's pages does, and other workers take the WRITEs meanwhile. A
+ * mapping keeps its descriptor open, so only open files can have such pages.
+ */
+static int flush_mappings(struct cf_engine *engine)
+{
+    uint64_t *inos cf_autofree = NULL;
+    size_t count = 0;
+    int r = mappable_inodes(engine, &inos, &count);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        (void)fuse_lowlevel_notify_inval_inode(engine->session, inos[i], 0, 0);
+    return r;
+}
+
+static void set_frozen(struct cf_engine *engine, bool frozen)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->frozen = frozen;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* The oldest parked request, or NULL when there is none, or when all is frozen again. */
+static struct cf_parked *next_parked(struct cf_engine *engine)
+{
+    struct cf_parked *first = NULL;
+    pthread_mutex_lock(&engine->lock);
+    if (!engine->frozen && engine->parked) {
+        first = engine->parked;
+        engine->parked = first->next;
+        if (!engine->parked)
+            engine->parked_end = &engine->parked;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return first;
+}
+
+static void process_parked(struct cf_engine *engine)
+{
+    struct cf_parked *parked;
+    while ((parked = next_parked(engine))) {
+        cf_engine_note_request(&parked->buf);
+        fuse_session_process_buf(engine->session, &parked->buf);
+        free(parked->buf.mem);
+        free(parked);
+    }
+}
+
+void cf_engine_drop_parked(struct cf_engine *engine)
+{
+    set_frozen(engine, false);
+    struct cf_parked *parked;
+    while ((parked = next_parked(engine))) {
+        free(parked->buf.mem);
+        free(parked);
+    }
+}
+
+/* Makes fh the freezer in the place of another; false when that is not the freezer now. */
+static bool pass_freezer(struct cf_engine *engine, uint64_t from, uint64_t to)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool mine = engine->freezer == from;
+    if (mine)
+        engine->freezer = to;
+    pthread_mutex_unlock(&engine->lock);
+    return mine;
+}
+
+int cf_engine_freeze(struct cf_engine *engine, uint64_t fh)
+{
+    if (!pass_freezer(engine, 0, fh))
+        return -EBUSY;
+    int r = flush_mappings(engine);
+    if (r == 0) {
+        set_frozen(engine, true);
+        r = cf_union_freeze(engine->u);
+    }
+    if (r < 0) {
+        set_frozen(engine, false);
+        (void)pass_freezer(engine, fh, 0);
+        process_parked(engine);
+    }
+    return r;
+}
+
+int cf_engine_thaw(struct cf_engine *engine, uint64_t fh)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool mine = fh && engine->freezer == fh && engine->frozen;
+    if (mine)
+        engine->frozen = false;
+    pthread_mutex_unlock(&engine->lock);
+    if (!mine)
+        return -EPERM;
+    cf_union_thaw(engine->u);
+    (void)pass_freezer(engine, fh, 0);
+    process_parked(engine);
+    return 0;
+}
+
+/* Requests whose arguments decide are looked at; all others are told by their number. */
+static bool changes_something(const struct fuse_buf *buf)
+{
+    static const uint32_t changing[] = {
+        FUSE_SETATTR,         FUSE_SYMLINK,
+        FUSE_MKNOD,           FUSE_MKDIR,
+        FUSE_UNLINK,          FUSE_RMDIR,
+        FUSE_RENAME,          FUSE_LINK,
+        FUSE_WRITE,           FUSE_SETXATTR,
+        FUSE_REMOVEXATTR,     FUSE_CREATE,
+        FUSE_RENAME2,         FUSE_FALLOCATE,
+        FUSE_COPY_FILE_RANGE, 51 /* FUSE_TMPFILE, younger than the headers of Debian 12 */,
+    };
+    const struct fuse_in_header *header = buf->mem;
+    const struct fuse_open_in *open_in = (const void *)(header + 1);
+
+    if (header->opcode == FUSE_OPEN && buf->size >= sizeof(*header) + sizeof(*open_in))
+        return (open_in->flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY;
+    for (size_t i = 0; i < CF_COUNT(changing); i++)
+        if (header->opcode == changing[i])
+            return true;
+    return false;
+}
+
+static bool append_parked(struct cf_engine *engine, const struct fuse_buf *buf)
+{
+    struct cf_parked *parked = malloc(sizeof(*parked));
+    if (!parked)
+        return false; /* waits inside the union instead */
+    *parked = (struct cf_parked){.buf = *buf};
+    *engine->parked_end = parked;
+    engine->parked_end = &parked->next;
+    return true;
+}
+
+bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf)
+{
+    if ((buf->flags & FUSE_BUF_IS_FD) || buf->size < sizeof(struct fuse_in_header))
+        return false;
+    bool wanted = changes_something(buf);
+    if (!wanted)
+        return false;
+    pthread_mutex_lock(&engine->lock);
+    bool parked = engine->frozen && append_parked(engine, buf);
+    pthread_mutex_unlock(&engine->lock);
+    if (parked)
+        *buf = (struct fuse_buf){0};
+    return parked;
+}

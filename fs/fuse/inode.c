@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests about an inode: attributes, extended attributes, the filesystem's own, ioctls. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <cloudfs/scope.h>
+
+#include "engine.h"
+
+static void reply_attr(fuse_req_t req, int r, const struct stat *attr)
+{
+    if (r < 0)
+        cf_engine_reply(req, r);
+    else
+        (void)fuse_reply_attr(req, attr, CF_FUSE_FOREVER);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct stat attr;
+    (void)fi;
+    int r = cf_union_getattr(cf_engine_union(req), ino, &attr);
+    reply_attr(req, r, &attr);
+}
+
+static unsigned int set_flags(struct stat *attr, int to_set)
+{
+    static const struct {
+        int theirs;
+        unsigned int ours;
+    } map[] = {
+        {FUSE_SET_ATTR_MODE, CF_SET_MODE},   {FUSE_SET_ATTR_UID, CF_SET_UID},
+        {FUSE_SET_ATTR_GID, CF_SET_GID},     {FUSE_SET_ATTR_SIZE, CF_SET_SIZE},
+        {FUSE_SET_ATTR_ATIME, CF_SET_ATIME}, {FUSE_SET_ATTR_MTIME, CF_SET_MTIME},
+        {FUSE_SET_ATTR_CTIME, CF_SET_CTIME}, {FUSE_SET_ATTR_KILL_SUID, CF_SET_KILL_PRIV},
+    };
+    unsigned int which = 0;
+
+    for (size_t i = 0; i < CF_COUNT(map); i++)
+        if (to_set & map[i].theirs)
+            which |= map[i].ours;
+    if (to_set & FUSE_SET_ATTR_ATIME_NOW) {
+        which |= CF_SET_ATIME;
+        attr->st_atim.tv_nsec = UTIME_NOW;
+    }
+    if (to_set & FUSE_SET_ATTR_MTIME_NOW) {
+        which |= CF_SET_MTIME;
+        attr->st_mtim.tv_nsec = UTIME_NOW;
+    }
+    return which;
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                       struct fuse_file_info *fi)
+{
+    struct cf_file *file = fi ? cf_engine_handle(fi)->file : NULL;
+    struct stat result;
+    unsigned int which = set_flags(attr, to_set);
+    int r = cf_union_setattr(cf_engine_union(req), ino, file, attr, which, &result);
+    reply_attr(req, r, &result);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    struct statvfs buf;
+    (void)ino;
+    int r = cf_union_statfs(cf_engine_union(req), &buf);
+    if (r < 0)
+        cf_engine_reply(req, r);
+    else
+        (void)fuse_reply_statfs(req, &buf);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+                        size_t size, int flags)
+{
+    cf_engine_reply(req, cf_union_setxattr(cf_engine_union(req), ino, name, value, size, flags));
+}
+
+/* A value or a list of names: its size when size is 0, else its bytes. */
+static void reply_xattr(fuse_req_t req, ssize_t n, const char *buf, size_t size)
+{
+    if (n < 0)
+        cf_engine_reply(req, (int)n);
+    else if (size == 0)
+        (void)fuse_reply_xattr(req, (size_t)n);
+    else
+        (void)fuse_reply_buf(req, buf, (size_t)n);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    char small[256];
+    char *big cf_autofree = size > sizeof(small) ? malloc(size) : NULL;
+    char *buf = big ? big : small;
+    ssize_t n = -ENOMEM;
+    if (big || size <= sizeof(small))
+        n = cf_union_getxattr(cf_engine_union(req), ino, name, buf, size);
+    reply_xattr(req, n, buf, size);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    char small[256];
+    char *big cf_autofree = size > sizeof(small) ? malloc(size) : NULL;
+    char *buf = big ? big : small;
+    ssize_t n = -ENOMEM;
+    if (big || size <= sizeof(small))
+        n = cf_union_listxattr(cf_engine_union(req), ino, buf, size);
+    reply_xattr(req, n, buf, size);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    cf_engine_reply(req, cf_union_removexattr(cf_engine_union(req), ino, name));
+}
+
+void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+                 struct fuse_file_info *fi, unsigned int flags, const void *in_buf, size_t in_size,
+                 size_t out_size)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    int r = -ENOTTY;
+    (void)ino, (void)arg, (void)flags, (void)in_buf, (void)in_size;
+
+    if (cmd == CF_IOC_INFO && out_size >= sizeof(engine->info)) {
+        (void)fuse_reply_ioctl(req, 0, &engine->info, sizeof(engine->info));
+        return;
+    }
+    if (cmd == CF_IOC_FREEZE)
+        r = cf_engine_freeze(engine, fi->fh);
+    else if (cmd == CF_IOC_THAW)
+        r = cf_engine_thaw(engine, fi->fh);
+    if (r < 0)
+        cf_engine_reply(req, r);
+    else
+        (void)fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
+void cf_ops_inode(struct fuse_lowlevel_ops *ops)
+{
+    ops->getattr = op_getattr;
+    ops->setattr = op_setattr;
+    ops->statfs = op_statfs;
+    ops->setxattr = op_setxattr;
+    ops->getxattr = op_getxattr;
+    ops->listxattr = op_listxattr;
+    ops->removexattr = op_removexattr;
+    ops->ioctl = cf_op_ioctl;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root directory of a mount shows the upper directory's own metadata, as in overlayfs. A fresh
+ * upper therefore gets those of the image's root, and counts as changed when they differ.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* Calls fn for each xattr of the image's root that users see, until it returns non-zero. */
+typedef int xattr_fn(struct cf_union *u, const char *shown, const struct cf_xattr *xattr);
+
+static int each_xattr(struct cf_union *u, const struct cf_tree *tree, xattr_fn *fn)
+{
+    struct cf_xattr xattr = {.next = 0};
+    uint64_t root = cf_tree_root(tree);
+    char buffer[256];
+    const char *shown;
+    int r;
+
+    while ((r = cf_tree_xattr_list(tree, root, xattr.next, &xattr)) == 1) {
+        if (!cf_xattr_shown(xattr.name, buffer, &shown))
+            continue;
+        r = fn(u, shown, &xattr);
+        if (r != 0)
+            break;
+    }
+    return r;
+}
+
+/* What this user or disk cannot store is left out, as it would be by cp -a. */
+static int copy_xattr(struct cf_union *u, const char *shown, const struct cf_xattr *xattr)
+{
+    int r = cf_union_setxattr(u, CF_ROOT_INO, shown, xattr->value, xattr->value_len, 0);
+    return r == -EPERM || r == -ENOTSUP ? 0 : r;
+}
+
+static int inode_attr(const struct cf_tree *tree, struct stat *ret_attr)
+{
+    struct cf_inode inode;
+    int r = cf_tree_inode(tree, cf_tree_root(tree), &inode);
+    if (r < 0)
+        return r;
+    *ret_attr = (struct stat){.st_mode = inode.mode,
+                              .st_uid = inode.uid,
+                              .st_gid = inode.gid,
+                              .st_mtim = {inode.mtime_sec, inode.mtime_nsec},
+                              .st_atim = {inode.mtime_sec, inode.mtime_nsec}};
+    return 0;
+}
+
+int cf_root_copy(struct cf_union *u, const struct cf_tree *tree)
+{
+    struct stat attr, result;
+    int r = inode_attr(tree, &attr);
+    if (r == 0)
+        r = each_xattr(u, tree, copy_xattr);
+    if (r == 0) /* owner first: chown clears bits of the mode */
+        r = cf_union_setattr(u, CF_ROOT_INO, NULL, &attr, CF_SET_UID | CF_SET_GID, &result);
+    if (r < 0)
+        return r;
+    return cf_union_setattr(u, CF_ROOT_INO, NULL, &attr, CF_SET_MODE | CF_SET_ATIME | CF_SET_MTIME,
+                            &result);
+}
+
+/* 0: the same value is there; 1: it is not. */
+static int compare_xattr(struct cf_union *u, const char *shown, const struct cf_xattr *xattr)
+{
+    char *value cf_autofree = malloc(xattr->value_len + 1);
+    if (!value)
+        return -ENOMEM;
+    ssize_t n = cf_union_getxattr(u, CF_ROOT_INO, shown, value, xattr->value_len + 1);
+    return n < 0 || (size_t)n != xattr->value_len || memcmp(value, xattr->value, (size_t)n) != 0;
+}
+
+/* Bytes of the list of names that the image's root has. */
+static ssize_t list_size(const struct cf_tree *tree)
+{
+    struct cf_xattr xattr = {.next = 0};
+    char buffer[256];
+    const char *shown;
+    ssize_t size = 0;
+    int r;
+
+    while ((r = cf_tree_xattr_list(tree, cf_tree_root(tree), xattr.next, &xattr)) == 1)
+        if (cf_xattr_shown(xattr.name, buffer, &shown))
+            size += (ssize_t)strlen(shown) + 1;
+    return r < 0 ? r : size;
+}
+
+bool cf_root_is_same(struct cf_union *u, const struct cf_tree *tree)
+{
+    struct stat image, now;
+
+    if (inode_attr(tree, &image) < 0 || cf_union_getattr(u, CF_ROOT_INO, &now) < 0)
+        return false;
+    if (image.st_mode != now.st_mode || image.st_uid != now.st_uid || image.st_gid != now.st_gid)
+        return false;
+    return cf_union_listxattr(u, CF_ROOT_INO, NULL, 0) == list_size(tree) &&
+           each_xattr(u, tree, compare_xattr) == 0;
+}

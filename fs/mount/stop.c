@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ending a mount: unmount, wait for the daemon, remove what is not wanted any more. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cloudfs/fuse.h>
+#include <cloudfs/io.h>
+#include <cloudfs/log.h>
+
+#include "internal.h"
+
+#define PATIENCE_MS 60000     /* for a daemon that writes back and closes */
+#define LAZY_PATIENCE_MS 1000 /* others may keep a lazily unmounted one for as long as they like \
+                               */
+
+/* A descriptor that polls readable when the process is gone; -1 where the kernel has none, or
+ * the process is in another PID namespace. */
+static int open_pid(pid_t pid)
+{
+    return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits until nobody holds the lock. The process's end, which frees the lock, wakes us; without a
+ * pidfd we look every few milliseconds. */
+static bool wait_for_lock(int lock_fd, int pid_fd, int patience)
+{
+    struct pollfd fds = {.fd = pid_fd, .events = POLLIN};
+    int64_t end = now_ms() + patience;
+
+    while (cf_mount_lock_is_held(lock_fd)) {
+        int64_t left = end - now_ms();
+        if (left <= 0)
+            return false;
+        bool gone = fds.revents != 0;
+        int step = pid_fd >= 0 && !gone ? (int)left : 5;
+        if (poll(&fds, pid_fd >= 0 && !gone ? 1 : 0, step) < 0 && errno != EINTR)
+            return false;
+    }
+    return true;
+}
+
+/* The topmost mount at the mount point has to be the one that is meant. */
+static int check_mounted(const struct cf_mount *mount, struct cf_error *err)
+{
+    struct cf_mountinfo info = {0};
+    int found = cf_mountinfo_at(mount->mountpoint, &info);
+    bool ours = info.ours;
+    cf_mountinfo_done(&info);
+    if (found < 0)
+        return cf_fail_errno(err, -found, "cannot read /proc/self/mountinfo");
+    if (!found)
+        return cf_fail(
+            err, -EBUSY,
+            "mount %s is still in use, or mounted in another mount namespace (daemon %d)",
+            mount->id, (int)mount->pid);
+    if (!ours)
+        return cf_fail(err, -EBUSY, "something else is mounted over %s: unmount that first",
+                       CF_QUOTE(mount->mountpoint));
+    return 0;
+}
+
+static int stop_live(struct cf_store *store, const struct cf_mount *mount, bool lazy,
+                     bool *ret_gone, struct cf_error *err)
+{
+    int lock_fd cf_autoclose = cf_mount_lock_open(store, mount->id);
+    int pid_fd cf_autoclose = open_pid(mount->pid);
+
+    if (lock_fd == -ENOENT) { /* it ended meanwhile, and left nothing */
+        *ret_gone = true;
+        return 0;
+    }
+    if (lock_fd < 0)
+        return cf_fail_errno(err, -lock_fd, "cannot open the lock of mount %s", mount->id);
+    int r = check_mounted(mount, err);
+    if (r == 0)
+        r = cf_fuse_unmount(mount->mountpoint, lazy, err);
+    if (r < 0)
+        return r;
+    *ret_gone = wait_for_lock(lock_fd, pid_fd, lazy ? LAZY_PATIENCE_MS : PATIENCE_MS);
+    if (!*ret_gone && !lazy)
+        return cf_fail(err, -EBUSY,
+                       "%s is unmounted, but still in use elsewhere: its daemon %d goes on",
+                       CF_QUOTE(mount->mountpoint), (int)mount->pid);
+    return 0;
+}
+
+/* ---- throwing away ---- */
+
+/* Empties a directory of the caller's choice, which may be a mount point itself; removes it if
+ * that can be. */
+static int empty_dir(const char *path, struct cf_error *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir cf_autoclosedir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+    int r = 0;
+
+    if (!dir && errno == ENOENT)
+        return 0;
+    if (!dir) {
+        r = cf_fail_errno(err, errno, "cannot open %s", CF_QUOTE(path));
+        cf_close_fd(&fd);
+        return r;
+    }
+    while (r == 0 && (entry = readdir(dir)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            r = cf_remove_tree(dirfd(dir), entry->d_name);
+    if (r < 0)
+        return cf_fail_errno(err, -r, "cannot empty %s", CF_QUOTE(path));
+    (void)rmdir(path);
+    return 0;
+}
+
+static int discard_changes(struct cf_store *store, const struct cf_mount *mount,
+                           struct cf_error *err)
+{
+    int lock_fd cf_autoclose = cf_mount_lock_open(store, mount->id);
+    int r = 0;
+
+    if (lock_fd == -ENOENT)
+        return 0;
+    r = lock_fd < 0 ? lock_fd : cf_mount_lock_take(lock_fd);
+    if (r == -EBUSY)
+        return cf_fail(err, r, "mount %s is in use by another process", mount->id);
+    if (r < 0)
+        return cf_fail_errno(err, -r, "cannot lock mount %s", mount->id);
+    if (mount->upper && !cf_mount_owns_upper(store, mount)) {
+        r = empty_dir(mount->upper, err);
+        if (r == 0)
+            r = empty_dir(mount->work, err);
+    }
+    return r < 0 ? r : cf_mount_forget(store, mount->id, err);
+}
+
+int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool discard, bool lazy,
+                  struct cf_error *err)
+{
+    bool gone = true;
+    int r = 0;
+
+    if (mount->state == CF_MOUNT_LIVE)
+        r = stop_live(store, mount, lazy, &gone, err);
+    else if (mount->state == CF_MOUNT_DEAD)
+        r = cf_fuse_unmount(mount->mountpoint, true, err);
+    else if (!discard)
+        r = cf_fail(err, -EINVAL, "mount %s is not mounted (--discard removes its changes)",
+                    mount->id);
+    if (r < 0)
+        return r;
+    if (discard && !gone)
+        return cf_fail(err, -EBUSY, "%s is unmounted, but still in use: discard %s later",
+                       CF_QUOTE(mount->mountpoint), mount->id);
+    if (discard || (mount->read_only && mount->state == CF_MOUNT_DEAD))
+        return discard_changes(store, mount, err);
+    return 0;
+}
