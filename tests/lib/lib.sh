@@ -186,3 +186,14 @@ need_user_fuse() {
         umount -l "$dir" && rmdir "$dir" || { echo "SKIP: no private /dev/fuse"; exit 77; }
         exec bash "$@"' sh "$0" "$@"
 }
+
+# json FILE EXPRESSION: prints what the Python expression says of d, the one document in the file
+# (a truth as true or false). Scripts that use it say `need python3`.
+json() {
+    python3 -c '
+import json, sys
+with open(sys.argv[1], encoding="utf-8", errors="surrogateescape") as f:
+    d = json.load(f)
+said = eval(sys.argv[2])
+print(str(said).lower() if isinstance(said, bool) else said)' "$@"
+}
