@@ -51,9 +51,9 @@ static int put_header(struct walker *w)
     return r < 0 ? r : cf_out_put(w->canonical->out, w->header.data, w->header.len, w->err);
 }
 
-/* ---- whiteouts and opaque marks ---- */
+/* ---- whiteouts and opaque marks: nothing in them could differ from machine to machine ---- */
 
-/* An empty file "<dir>/<prefix><name>", with nothing that could differ. */
+/* An empty file "<dir>/<prefix><name>". */
 static int put_mark(struct walker *w, const char *path, size_t dir_len, const char *prefix,
                     const char *name)
 {
@@ -73,6 +73,9 @@ static int put_mark(struct walker *w, const char *path, size_t dir_len, const ch
 
 static int put_whiteout(struct walker *w, const struct cf_walk *walk)
 {
+    static const struct cf_inode plain = {.mode = S_IFCHR};
+    cf_node_set_inode(walk->node, &plain);
+    cf_node_clear_xattrs(w->canonical->builder, walk->node);
     const char *slash = memrchr(walk->path, '/', walk->path_len);
     if (slash)
         return put_mark(w, walk->path, (size_t)(slash - walk->path), CF_WHITEOUT_PREFIX, slash + 1);
@@ -274,6 +277,20 @@ static bool has_mark(const struct cf_node *node, const char *xattr)
     return cf_node_xattr_get(node, xattr, &value, &len) == 0;
 }
 
+/* What the tar does not say of a directory without an entry, the tree shall not say either. */
+static int clear_implicit(struct walker *w, struct cf_node *node)
+{
+    static const struct cf_inode plain = {.mode = S_IFDIR | 0755};
+    struct cf_builder *builder = w->canonical->builder;
+    const bool opaque = has_mark(node, CF_XATTR_OPAQUE);
+    cf_node_set_inode(node, &plain);
+    cf_node_clear_xattrs(builder, node);
+    int r = cf_node_set_xattr(builder, node, CF_XATTR_IMPLICIT, "y", 1);
+    if (r == 0 && opaque)
+        r = cf_node_set_xattr(builder, node, CF_XATTR_OPAQUE, "y", 1);
+    return r < 0 ? cf_fail_errno(w->err, -r, "its extended attributes") : 0;
+}
+
 static int put_node(struct walker *w, const struct cf_walk *walk)
 {
     struct cf_inode inode;
@@ -282,7 +299,9 @@ static int put_node(struct walker *w, const struct cf_walk *walk)
         return put_whiteout(w, walk);
     const bool dir = S_ISDIR(inode.mode);
     int r = 0;
-    if (!dir || !has_mark(walk->node, CF_XATTR_IMPLICIT)) {
+    if (dir && has_mark(walk->node, CF_XATTR_IMPLICIT)) {
+        r = clear_implicit(w, walk->node);
+    } else {
         note_time(w->canonical, &inode);
         r = fill_entry(w, walk, &inode);
         if (r == 0)

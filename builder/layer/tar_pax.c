@@ -160,9 +160,9 @@ static size_t percent_decode(char *data, size_t len, bool all)
     for (size_t i = 0; i < len; i++, out++) {
         const int high = data[i] == '%' && i + 2 < len ? hex_digit(data[i + 1]) : -1;
         const int low = high >= 0 ? hex_digit(data[i + 2]) : -1;
-        const int byte = high << 4 | low;
+        const int byte = low >= 0 ? high << 4 | low : -1;
         data[out] = data[i];
-        if (high < 0 || low < 0 || (!all && byte != '=' && byte != '%'))
+        if (byte < 0 || (!all && byte != '=' && byte != '%'))
             continue;
         data[out] = (char)byte;
         i += 2;

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A directory of the machine as a layer. The walk holds one directory open at a time, and goes
+ * back up by "..", checked against where it came from: so any depth will do, and whoever moves
+ * things meanwhile leads it nowhere else.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cloudfs/io.h>
+#include <cloudfs/log.h>
+
+#include "content.h"
+#include "import.h"
+#include "place.h"
+
+enum { BUFFER = 256 << 10 };
+
+/* A directory on the way from the root to the current one. */
+struct frame {
+    struct cf_node *node;
+    dev_t dev;
+    ino_t ino;
+    size_t path_len;     /* of the path to it */
+    struct cf_buf names; /* of its subdirectories, NUL-terminated each */
+    size_t at;           /* in names: the next one */
+};
+
+struct import {
+    const struct cf_import_dir_options *options;
+    const char *root; /* as given, for messages */
+    struct cf_builder *builder;
+    struct cf_placer placer; /* its path is that of the thing at hand */
+    struct cf_content_sink content;
+    struct cf_import_links links;
+    struct frame *frames;
+    size_t depth, room;
+    int dir; /* the directory of the last frame */
+    bool as_root;
+    uint64_t done;       /* bytes of content */
+    struct cf_buf value; /* of an xattr */
+    char *buffer;
+};
+
+static void import_done(struct import *import)
+{
+    for (size_t i = 0; i < import->depth; i++)
+        cf_buf_done(&import->frames[i].names);
+    free(import->frames);
+    free(import->buffer);
+    cf_buf_done(&import->value);
+    cf_import_links_done(&import->links);
+    cf_content_sink_done(&import->content);
+    cf_placer_done(&import->placer);
+    cf_builder_free(import->builder);
+    cf_close_fd(&import->dir);
+}
+
+static int fail_system(int code, const char *what, struct cf_error *err)
+{
+    return cf_fail_errno(err, code < 0 ? -code : code, "%s", what);
+}
+
+static int changed(struct cf_error *err)
+{
+    return cf_fail(err, -EBUSY, "it changed while it was read");
+}
+
+/* ---- metadata ---- */
+
+static struct cf_inode make_inode(const struct import *import, const struct stat *st)
+{
+    struct cf_inode inode = {.mode = st->st_mode,
+                             .uid = st->st_uid,
+                             .gid = st->st_gid,
+                             .rdev_major = major(st->st_rdev),
+                             .rdev_minor = minor(st->st_rdev),
+                             .mtime_sec = st->st_mtim.tv_sec,
+                             .mtime_nsec = (uint32_t)st->st_mtim.tv_nsec};
+    const struct cf_import_dir_options *options = import->options;
+    if (!import->as_root && st->st_uid == geteuid())
+        inode.uid = inode.gid = 0;
+    if (options->has_clamp && (inode.mtime_sec > options->clamp_sec ||
+                               (inode.mtime_sec == options->clamp_sec && inode.mtime_nsec > 0))) {
+        inode.mtime_sec = options->clamp_sec;
+        inode.mtime_nsec = 0;
+    }
+    return inode;
+}
+
+static bool is_kept(const char *xattr)
+{
+    static const char *const left_out[] = {"security.selinux", "trusted.overlay.", "user.overlay."};
+    for (size_t i = 0; i < CF_COUNT(left_out); i++)
+        if (strncmp(xattr, left_out[i], strlen(left_out[i])) == 0)
+            return false;
+    return true;
+}
+
+/* The value into import->value; 1, or 0 when it is gone meanwhile. */
+static int get_value(struct import *import, int fd, const char *path, const char *name,
+                     struct cf_error *err)
+{
+    for (;;) {
+        const ssize_t size = path ? lgetxattr(path, name, NULL, 0) : fgetxattr(fd, name, NULL, 0);
+        if (size < 0)
+            return errno == ENODATA ? 0 : fail_system(errno, "cannot read an xattr", err);
+        cf_buf_clear(&import->value);
+        if (cf_buf_reserve(&import->value, (size_t)size + 1) < 0)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        const ssize_t n = path ? lgetxattr(path, name, import->value.data, (size_t)size)
+                               : fgetxattr(fd, name, import->value.data, (size_t)size);
+        if (n >= 0) {
+            import->value.len = size == 0 ? 0 : (size_t)n;
+            return 1;
+        }
+        if (errno != ERANGE)
+            return errno == ENODATA ? 0 : fail_system(errno, "cannot read an xattr", err);
+    }
+}
+
+/* Of fd, or of path without following it where that is given. */
+static int copy_xattrs(struct import *import, int fd, const char *path, struct cf_node *node,
+                       struct cf_error *err)
+{
+    struct cf_buf names cf_autobuf = CF_BUF_INIT;
+    ssize_t len;
+    do {
+        len = path ? llistxattr(path, NULL, 0) : flistxattr(fd, NULL, 0);
+        if (len == 0 || (len < 0 && (errno == ENOTSUP || errno == ENOSYS)))
+            return 0;
+        if (len > 0 && cf_buf_reserve(&names, (size_t)len) < 0)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        if (len > 0)
+            len = path ? llistxattr(path, names.data, (size_t)len)
+                       : flistxattr(fd, names.data, (size_t)len);
+    } while (len < 0 && errno == ERANGE);
+    if (len < 0)
+        return fail_system(errno, "cannot list its xattrs", err);
+    for (const char *name = names.data; name < names.data + len; name += strlen(name) + 1) {
+        int r = is_kept(name) ? get_value(import, fd, path, name, err) : 0;
+        if (r == 1)
+            r = cf_placer_xattr(&import->placer, node, name, import->value.data, import->value.len,
+                                err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- content ---- */
+
+static bool same_state(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Where data goes on from at, in a file that may have holes; size where there is none. */
+static off_t next_data(int fd, off_t at, const struct stat *st)
+{
+    if (st->st_blocks * 512 >= st->st_size)
+        return at;
+    const off_t data = lseek(fd, at, SEEK_DATA);
+    if (data < 0)
+        return errno == ENXIO ? st->st_size : at;
+    return data;
+}
+
+static int copy_content(struct import *import, int fd, const struct stat *st, struct cf_node *node,
+                        struct cf_error *err)
+{
+    struct cf_digest digest;
+    off_t at = 0;
+    int r = cf_content_begin(&import->content, node, (uint64_t)st->st_size, err);
+    while (r == 0 && at < st->st_size) {
+        at = next_data(fd, at, st);
+        const off_t left = st->st_size - at;
+        if (left <= 0)
+            break;
+        const size_t want = left < BUFFER ? (size_t)left : BUFFER;
+        const ssize_t n = cf_pread_full(fd, import->buffer, want, at);
+        if (n < 0)
+            return fail_system((int)n, "cannot read it", err);
+        if ((size_t)n < want)
+            return changed(err);
+        r = cf_content_put(&import->content, (uint64_t)at, import->buffer, want, err);
+        at += n;
+        import->done += (uint64_t)n;
+        if (import->options->progress)
+            import->options->progress(import->options->progress_context, import->root, import->done,
+                                      0);
+    }
+    return r < 0 ? r : cf_content_end(&import->content, &digest, err);
+}
+
+static int fill_file(struct import *import, const char *name, const struct stat *st,
+                     struct cf_node *node, struct cf_error *err)
+{
+    struct stat now;
+    int fd cf_autoclose =
+        openat(import->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ELOOP || errno == ENOENT ? changed(err)
+                                                 : fail_system(errno, "cannot open it", err);
+    if (fstat(fd, &now) < 0)
+        return fail_system(errno, "cannot look at it", err);
+    if (!same_state(st, &now))
+        return changed(err);
+    int r = copy_content(import, fd, st, node, err);
+    if (r == 0)
+        r = copy_xattrs(import, fd, NULL, node, err);
+    if (r == 0 && fstat(fd, &now) < 0)
+        return fail_system(errno, "cannot look at it", err);
+    return r == 0 && !same_state(st, &now) ? changed(err) : r;
+}
+
+static int fill_symlink(struct import *import, const char *name, struct cf_node *node,
+                        struct cf_error *err)
+{
+    const ssize_t n = readlinkat(import->dir, name, import->buffer, BUFFER);
+    if (n < 0)
+        return errno == EINVAL ? changed(err) : fail_system(errno, "cannot read it", err);
+    int r = n > CF_SYMLINK_MAX
+                ? -ENAMETOOLONG
+                : cf_node_set_symlink(import->builder, node, import->buffer, (size_t)n);
+    return r < 0 ? fail_system(r, "its target", err) : 0;
+}
+
+/* ---- one name ---- */
+
+static int fill_node(struct import *import, const char *name, const struct stat *st,
+                     struct cf_node *node, struct cf_error *err)
+{
+    char path[32 + NAME_MAX];
+    if (S_ISREG(st->st_mode))
+        return fill_file(import, name, st, node, err);
+    int r = S_ISLNK(st->st_mode) ? fill_symlink(import, name, node, err) : 0;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", import->dir, name);
+    return r < 0 ? r : copy_xattrs(import, -1, path, node, err);
+}
+
+static int refuse(const struct stat *st, const char *name, struct cf_error *err)
+{
+    if (strncmp(name, CF_WHITEOUT_PREFIX, strlen(CF_WHITEOUT_PREFIX)) == 0)
+        return cf_fail(err, -EINVAL, "names that begin with '%s' mean deletions in layers",
+                       CF_WHITEOUT_PREFIX);
+    if (S_ISCHR(st->st_mode) && st->st_rdev == 0)
+        return cf_fail(err, -EINVAL, "a character device 0:0 cannot be told from a whiteout");
+    return 0;
+}
+
+static int add_other(struct import *import, const char *name, const struct stat *st,
+                     struct cf_error *err)
+{
+    struct cf_node *dir = import->frames[import->depth - 1].node;
+    struct cf_node *node = NULL;
+    if (st->st_nlink > 1 && (node = cf_import_links_find(&import->links, st)) != NULL) {
+        int r = cf_node_link(import->builder, dir, name, strlen(name), node);
+        return r < 0 ? fail_system(r, "its place in the tree", err) : 0;
+    }
+    const struct cf_inode inode = make_inode(import, st);
+    int r = cf_node_add(import->builder, dir, name, strlen(name), &inode, &node);
+    if (r < 0)
+        return fail_system(r, "its place in the tree", err);
+    r = fill_node(import, name, st, node, err);
+    if (r == 0 && st->st_nlink > 1 && cf_import_links_add(&import->links, st, node) < 0)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    return r;
+}
+
+static int visit(struct import *import, const char *name, struct cf_error *err)
+{
+    struct frame *frame = &import->frames[import->depth - 1];
+    struct cf_buf *path = &import->placer.path;
+    struct stat st;
+    path->len = frame->path_len;
+    if ((path->len > 0 && cf_buf_add_char(path, '/') < 0) || cf_buf_add_str(path, name) < 0)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    if (fstatat(import->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? changed(err) : fail_system(errno, "cannot look at it", err);
+    int r = refuse(&st, name, err);
+    if (r < 0)
+        return r;
+    if (S_ISDIR(st.st_mode))
+        return cf_buf_add(&frame->names, name, strlen(name) + 1) < 0
+                   ? cf_fail(err, -ENOMEM, "out of memory")
+                   : 0;
+    if (S_ISSOCK(st.st_mode)) {
+        cf_log(CF_LOG_WARN, "import %s: '%.400s' is a socket, which images cannot hold; left out",
+               import->root, path->data);
+        return 0;
+    }
+    return add_other(import, name, &st, err);
+}
+
+/* ---- directories ---- */
+
+/* Takes in all of the current directory; subdirectories only by name. */
+static int scan(struct import *import, struct cf_error *err)
+{
+    DIR *dir cf_autoclosedir = NULL;
+    const int fd = openat(import->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        const int code = errno;
+        if (fd >= 0)
+            (void)close(fd);
+        return fail_system(code, "cannot open it", err);
+    }
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry)
+            return errno ? fail_system(errno, "cannot read it", err) : 0;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        int r = visit(import, entry->d_name, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Makes fd the current directory; the path is set. Takes fd over. */
+static int enter(struct import *import, int fd, struct cf_node *node, struct cf_error *err)
+{
+    struct stat st;
+    cf_close_fd(&import->dir);
+    import->dir = fd;
+    if (fstat(fd, &st) < 0)
+        return fail_system(errno, "cannot look at it", err);
+    if (import->depth == import->room) {
+        const size_t room = import->room ? 2 * import->room : 64;
+        struct frame *frames = reallocarray(import->frames, room, sizeof *frames);
+        if (!frames)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        import->frames = frames;
+        import->room = room;
+    }
+    const struct cf_inode inode = make_inode(import, &st);
+    cf_node_set_inode(node, &inode);
+    import->frames[import->depth++] = (struct frame){.node = node,
+                                                     .dev = st.st_dev,
+                                                     .ino = st.st_ino,
+                                                     .path_len = import->placer.path.len,
+                                                     .names = CF_BUF_INIT};
+    int r = copy_xattrs(import, fd, NULL, node, err);
+    return r < 0 ? r : scan(import, err);
+}
+
+static int descend(struct import *import, const char *name, struct cf_error *err)
+{
+    struct frame *frame = &import->frames[import->depth - 1];
+    struct cf_buf *path = &import->placer.path;
+    const struct cf_inode inode = {.mode = S_IFDIR};
+    struct cf_node *node;
+    path->len = frame->path_len;
+    if ((path->len > 0 && cf_buf_add_char(path, '/') < 0) || cf_buf_add_str(path, name) < 0)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    const int fd = openat(import->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+                   ? changed(err)
+                   : fail_system(errno, "cannot open it", err);
+    int r = cf_node_add(import->builder, frame->node, name, strlen(name), &inode, &node);
+    if (r < 0) {
+        (void)close(fd);
+        return fail_system(r, "its place in the tree", err);
+    }
+    return enter(import, fd, node, err);
+}
+
+static int ascend(struct import *import, struct cf_error *err)
+{
+    cf_buf_done(&import->frames[--import->depth].names);
+    if (import->depth == 0)
+        return 0;
+    const struct frame *frame = &import->frames[import->depth - 1];
+    struct stat st;
+    import->placer.path.len = frame->path_len;
+    import->placer.path.data[frame->path_len] = '\0';
+    const int fd = openat(import->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_system(errno, "cannot leave it", err);
+    cf_close_fd(&import->dir);
+    import->dir = fd;
+    if (fstat(fd, &st) < 0)
+        return fail_system(errno, "cannot look at it", err);
+    return st.st_dev == frame->dev && st.st_ino == frame->ino ? 0 : changed(err);
+}
+
+static int walk(struct import *import, struct cf_error *err)
+{
+    const int fd = open(import->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_system(errno, "cannot open it", err);
+    int r = enter(import, fd, cf_builder_root(import->builder), err);
+    while (r == 0 && import->depth > 0) {
+        struct frame *frame = &import->frames[import->depth - 1];
+        if (frame->at == frame->names.len) {
+            r = ascend(import, err);
+            continue;
+        }
+        const char *name = frame->names.data + frame->at;
+        frame->at += strlen(name) + 1;
+        r = descend(import, name, err);
+    }
+    if (r < 0 && import->placer.path.len > 0)
+        return cf_fail_in(err, r, "'%.400s'", import->placer.path.data);
+    return r;
+}
+
+int cf_layer_import_dir(struct cf_store *store, const char *path,
+                        const struct cf_import_dir_options *options, struct cf_layer_info *ret_info,
+                        struct cf_error *err)
+{
+    static const struct cf_import_dir_options defaults;
+    struct import import cf_cleanup(import_done) = {.options = options ? options : &defaults,
+                                                    .root = path,
+                                                    .dir = -1,
+                                                    .as_root = geteuid() == 0};
+    const struct cf_layer_build_options build = {
+        .progress = import.options->progress,
+        .progress_context = import.options->progress_context,
+    };
+    int r = cf_builder_new(cf_store_tmp_fd(store), &import.builder, err);
+    if (r == 0) {
+        cf_placer_init(&import.placer, import.builder, path);
+        cf_content_sink_init(&import.content, store, import.builder);
+        import.buffer = malloc(BUFFER);
+        r = import.buffer ? walk(&import, err) : cf_fail(err, -ENOMEM, "out of memory");
+    }
+    if (r == 0)
+        r = cf_layer_build(store, import.builder, &build, ret_info, err);
+    return r < 0 ? cf_fail_in(err, r, "import %s", path) : 0;
+}
