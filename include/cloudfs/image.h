@@ -29,18 +29,18 @@
 
 struct cf_image {
     struct cf_digest manifest; /* digest of the manifest blob */
-    struct cf_digest config; /* digest of the config blob: the image ID */
+    struct cf_digest config;   /* digest of the config blob: the image ID */
     size_t layer_count;
     struct cf_digest *diff_ids; /* bottom first */
-    uint64_t *layer_sizes; /* bytes, of the form the manifest names */
+    uint64_t *layer_sizes;      /* bytes, of the form the manifest names */
     struct cf_json *manifest_json;
     struct cf_json *config_json;
 };
 
 /*
  * The image that text means: a name (tag latest if none), name@digest, an image ID or manifest
- * digest, whole ("sha256:..." or hex) or a unique prefix of at least 2 hex digits; a name wins over an ID. -ENOENT "no such image ..."
- * (with what to do), -EINVAL for an ambiguous prefix.
+ * digest, whole ("sha256:..." or hex) or a unique prefix of at least 2 hex digits; a name wins over
+ * an ID. -ENOENT "no such image ..." (with what to do), -EINVAL for an ambiguous prefix.
  */
 int cf_image_find(struct cf_store *store, const char *text, struct cf_image **ret_image,
                   struct cf_error *err);
@@ -51,8 +51,8 @@ CF_DEFINE_CLEANUP(struct cf_image *, cf_image_free)
 
 /* Parses documents that are not (yet) in the store; used by cf_image_load and by loaders. Checks
  * counts and digests against each other: -EINVAL. */
-int cf_image_parse(const void *manifest, size_t manifest_len, const void *config,
-                   size_t config_len, struct cf_image **ret_image, struct cf_error *err);
+int cf_image_parse(const void *manifest, size_t manifest_len, const void *config, size_t config_len,
+                   struct cf_image **ret_image, struct cf_error *err);
 
 /* The merged tree of the image, made on first use. */
 int cf_image_tree(struct cf_store *store, const struct cf_image *image, struct cf_tree **ret_tree,
@@ -73,7 +73,10 @@ int cf_target_open(struct cf_store *store, const char *text, struct cf_target *r
                    struct cf_error *err);
 void cf_target_done(struct cf_target *target);
 
-/* Every image of the store, named or not, once each with its names; newest first. */
+/*
+ * Every image of the store, named or not, once each with its names; newest first. A name whose
+ * manifest is lost is listed with a config of zeros.
+ */
 struct cf_image_entry {
     struct cf_digest manifest, config;
     char **names; /* may be empty */
@@ -87,8 +90,9 @@ void cf_image_list_free(struct cf_image_entry *entries, size_t count);
 
 /*
  * Removes a name; the image's own manifest and config too when that was its last name. An ID
- * removes an image that has one name at most (-EBUSY otherwise, unless force). -EBUSY while a mount uses the image and
- * this is its last name. ret_untagged gets the number of names removed.
+ * removes an image that has one name at most (-EBUSY otherwise, unless force). -EBUSY, also with
+ * force, while a mount uses the image and this is its last name. ret_untagged gets the number of
+ * names removed. Layers and objects stay until gc.
  */
 int cf_image_remove(struct cf_store *store, const char *text, bool force, size_t *ret_untagged,
                     bool *ret_deleted, struct cf_error *err);

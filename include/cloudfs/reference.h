@@ -13,7 +13,7 @@
 
 struct cf_reference {
     char name[256]; /* registry and repository as written */
-    char tag[129]; /* "" if none was written */
+    char tag[129];  /* "" if none was written */
     bool has_digest;
     struct cf_digest digest;
 };

@@ -44,7 +44,11 @@ int cf_store_objects_fd(const struct cf_store *store);
 int cf_store_tmp_fd(const struct cf_store *store);
 int cf_store_mounts_fd(const struct cf_store *store);
 
-/* Makes all that was written so far durable: fsync of the few files noted, or one syncfs(2). */
+/*
+ * Makes all that was written through this handle so far durable: fsync of the few files noted, or
+ * one syncfs(2). After a failure every later sync of the handle fails too, since the kernel forgets
+ * what it could not write. Publishing a layer and setting a name sync by themselves.
+ */
 int cf_store_sync(struct cf_store *store, struct cf_error *err);
 
 /* ---- objects: content of one regular file, named by its SHA-256, never changed ---- */
@@ -53,9 +57,13 @@ int cf_store_sync(struct cf_store *store, struct cf_error *err);
 #define CF_OBJECT_PATH_SIZE 66
 void cf_object_path(const struct cf_digest *digest, char ret_path[CF_OBJECT_PATH_SIZE]);
 
-/* Content as it comes. Nothing is visible before finish, which drops the new copy if the object
- * is there already. Big content is written as it arrives (write-back started early); content that
- * fits the buffer is hashed first and written only if new. */
+/*
+ * Content as it comes. Nothing is visible before finish, which drops the new copy if the object is
+ * there already. Big content is written as it arrives (write-back started early); content up to
+ * 1 MiB is hashed first and written only if new. size_hint (of the first object; 0: unknown) takes
+ * the disk space at once, so that -ENOSPC comes early. Memory: 1 MiB at most. One thread at a time.
+ * After a failed add, finish fails too.
+ */
 struct cf_object_writer;
 int cf_object_writer_new(struct cf_store *store, uint64_t size_hint,
                          struct cf_object_writer **ret_writer, struct cf_error *err);
@@ -67,11 +75,12 @@ int cf_object_writer_add(struct cf_object_writer *writer, const void *data, size
 int cf_object_writer_finish(struct cf_object_writer *writer, struct cf_digest *ret_digest,
                             uint64_t *ret_size, struct cf_error *err);
 
-/* Puts whole content at hand. */
+/* Puts whole content at hand. An object that is there with the wrong size is replaced. */
 int cf_object_put(struct cf_store *store, const void *data, size_t len,
                   struct cf_digest *ret_digest, struct cf_error *err);
 /* Publishes a file of the store's own disk whose digest the caller has worked out: renames
- * dirfd/name into objects/ (mode 0444), or removes it if the object is there. -EXDEV elsewhere. */
+ * dirfd/name into objects/ (mode 0444), or removes it if the object is there. -EXDEV elsewhere,
+ * -EINVAL for what is no regular file, or has further hard links. */
 int cf_object_take(struct cf_store *store, int dirfd, const char *name,
                    const struct cf_digest *digest, struct cf_error *err);
 /* Opened read-only (O_CLOEXEC): -ENOENT. */
@@ -84,6 +93,7 @@ int cf_content_read(struct cf_store *store, const struct cf_content *content, ui
 /* ---- blobs: manifests, indexes, configs, byte for byte ---- */
 
 #define CF_BLOB_MAX (4u << 20)
+/* -EFBIG above CF_BLOB_MAX. A damaged one that is there is replaced. */
 int cf_blob_put(struct cf_store *store, const void *data, size_t len, struct cf_digest *ret_digest,
                 struct cf_error *err);
 /* Verified on read: -ENOENT, -EBADMSG. */
@@ -95,8 +105,11 @@ bool cf_blob_exists(struct cf_store *store, const struct cf_digest *digest);
 
 /*
  * A layer in the making: a directory in tmp/. The writer puts `tree`, `recipe` (empty for a
- * canonical layer) and `blobs.json` into fd, and publishes; cf_store_sync() comes before. A layer
- * that another process published meanwhile wins, which is no error.
+ * canonical layer, else its beginning is as docs/format.md says, so that the store can find the
+ * objects in it) and `blobs.json` into fd, and publishes. Publishing adds the checksums of tree and
+ * recipe to blobs.json, makes these and all that was written through the handle durable, and
+ * renames. A layer that another process published meanwhile wins, which is no error. After a
+ * successful publish the draft is done.
  */
 struct cf_layer_draft {
     char name[32]; /* below tmp/ */
@@ -108,6 +121,8 @@ int cf_layer_draft_publish(struct cf_store *store, struct cf_layer_draft *draft,
                            const struct cf_digest *diff_id, struct cf_error *err);
 void cf_layer_draft_drop(struct cf_store *store, struct cf_layer_draft *draft); /* also when done */
 
+/* False also for a layer that fsck has marked because objects of it are lost: publishing it again
+ * heals it. */
 bool cf_layer_exists(struct cf_store *store, const struct cf_digest *diff_id);
 /* The directory layers/<hex>, O_PATH|O_DIRECTORY|O_CLOEXEC: -ENOENT. */
 int cf_layer_open(struct cf_store *store, const struct cf_digest *diff_id, struct cf_error *err);
@@ -148,12 +163,17 @@ void cf_chain_id(const struct cf_digest *diff_ids, size_t count, struct cf_diges
 
 /* ---- names ---- */
 
-/* name:tag -> manifest digest. Names are valid references with a tag (reference.h). */
+/*
+ * name:tag -> manifest digest. Names are valid references with a tag (reference.h), else -EINVAL.
+ * Setting one is the last step of making an image: the manifest and its config must be there
+ * (-ENOENT); what was written through the handle is made durable first, then the name.
+ */
 int cf_name_set(struct cf_store *store, const char *name, const struct cf_digest *manifest,
                 struct cf_error *err);
+/* -ENOENT; -EBADMSG for a name file that is damaged. */
 int cf_name_get(struct cf_store *store, const char *name, struct cf_digest *ret_manifest);
 int cf_name_remove(struct cf_store *store, const char *name, struct cf_error *err);
-/* Ascending order; fn returns 0 to go on. */
+/* Ascending order, damaged ones passed over; fn returns 0 to go on. */
 typedef int cf_name_fn(const char *name, const struct cf_digest *manifest, void *context);
 int cf_name_each(struct cf_store *store, cf_name_fn *fn, void *context, struct cf_error *err);
 
@@ -161,11 +181,13 @@ int cf_name_each(struct cf_store *store, cf_name_fn *fn, void *context, struct c
 
 struct cf_gc_result {
     uint64_t objects, layers, trees, blobs, temporaries; /* removed */
-    uint64_t bytes; /* of disk given back */
+    uint64_t bytes;                                      /* of disk given back */
 };
 /*
- * Removes what no name, mount (its image, its upper's stubs) and no manifest kept by them
- * refers to, and all of tmp/. The store must be open with CF_STORE_EXCLUSIVE. dry_run: only counts.
+ * Removes what no name, mount (its image, those in "keeps" of its mount.json, its upper's stubs)
+ * and no manifest kept by them refers to, and all of tmp/. The store must be open with
+ * CF_STORE_EXCLUSIVE. dry_run: only counts. -EBADMSG, and nothing is removed, while damage hides
+ * what is needed.
  */
 int cf_store_gc(struct cf_store *store, bool dry_run, struct cf_gc_result *ret_result,
                 struct cf_error *err);
@@ -176,9 +198,11 @@ struct cf_fsck_result {
 };
 typedef void cf_fsck_fn(const char *problem, void *context); /* one line each */
 /*
- * Verifies every blob, tree and reference, and (deep) the content of every object. repair: moves
- * damaged files aside to tmp/, rebuilds merged trees, removes names whose image is lost, so that the rest works.
- * Returns 0 for clean (or repaired), -EBADMSG when problems remain.
+ * Verifies every blob, layer, tree and reference, and (deep) the content of every object. repair
+ * (needs CF_STORE_EXCLUSIVE) moves damaged files aside to tmp/, rebuilds merged trees, removes
+ * names whose image is lost, and marks layers that lack objects, so that loading them again heals
+ * them. A mount's upper is never touched. Returns 0 for clean (or repaired), -EBADMSG when problems
+ * remain.
  */
 int cf_store_fsck(struct cf_store *store, bool deep, bool repair, cf_fsck_fn *fn, void *context,
                   struct cf_fsck_result *ret_result, struct cf_error *err);
