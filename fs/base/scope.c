@@ -21,6 +21,7 @@ void cf_close_fd(int *fd)
     int saved = errno;
     if (*fd >= 0)
         (void)close(*fd);
+    *fd = -1; /* so that closing early and a cleanup at the end go together */
     errno = saved;
 }
 
