@@ -76,6 +76,11 @@ struct cf_changes {
     size_t count;
 };
 void cf_changes_done(struct cf_changes *changes);
+/* For who makes such a list: adds change with a copy of path_len bytes of path (-ENOMEM); puts the
+ * list into ascending order of whole paths' bytes. */
+int cf_changes_add(struct cf_changes *changes, const struct cf_change *change, const char *path,
+                   size_t path_len);
+void cf_changes_sort(struct cf_changes *changes);
 
 struct cf_commit_result {
     struct cf_image *image; /* NULL for a dry run; the base's own where nothing changed */
