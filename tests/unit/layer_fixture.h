@@ -15,7 +15,9 @@
 
 static inline void tar_number(char *field, size_t width, uint64_t number)
 {
-    (void)snprintf(field, width, "%0*llo", (int)width - 1, (unsigned long long)number);
+    char text[32];
+    (void)snprintf(text, sizeof text, "%0*llo", (int)width - 1, (unsigned long long)number);
+    memcpy(field, text, width);
 }
 
 static inline void tar_seal(struct cf_tar_block *block)
