@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Saving, in three steps: the images are found, their documents and the list of blobs are made
+ * (compressed layers are compressed now, for their digests are needed), then all of it is written
+ * in the form asked for. Not public.
+ */
+#ifndef CF_ARCHIVE_SAVE_H
+#define CF_ARCHIVE_SAVE_H
+
+#include <cloudfs/archive.h>
+#include <cloudfs/buf.h>
+#include <cloudfs/reference.h>
+
+/* One form of one layer, shared by the images that have it. */
+struct saved_layer {
+    struct cf_digest diff_id;
+    struct cf_digest blob; /* of the form to be written */
+    uint64_t size;
+    int fd; /* the compressed form, in a file without a name; -1: the plain tar, from the store */
+    const char *media_type;
+};
+
+struct saved_image {
+    struct cf_image *image;
+    char name[CF_TAGGED_SIZE];     /* "" for one that was given by its ID */
+    char ref_name[CF_TAGGED_SIZE]; /* what org.opencontainers.image.ref.name says; "" for nothing */
+    const char *media_type;        /* of the manifest */
+    struct cf_buf manifest, config;
+    struct cf_digest manifest_digest;
+};
+
+struct saving {
+    struct cf_store *store;
+    const struct cf_save_options *options;
+    struct saved_image *images;
+    size_t image_count;
+    struct saved_layer *layers; /* ascending diff IDs, each once */
+    size_t layer_count;
+    uint64_t done, total; /* bytes for the progress */
+};
+
+const struct saved_layer *cf_saving_layer(const struct saving *saving,
+                                          const struct cf_digest *diff_id);
+/* Works out digest and size of every layer's form. */
+int cf_saving_layers(struct saving *saving, struct cf_error *err);
+/* Tells the progress of len more bytes. */
+void cf_saving_tell(struct saving *saving, uint64_t len);
+
+int cf_saving_write_tar(struct saving *saving, const char *path, struct cf_error *err);
+int cf_saving_write_dir(struct saving *saving, const char *path, struct cf_error *err);
+
+/* Bytes of a layer in its form, to a sink. */
+int cf_saving_send(struct saving *saving, const struct saved_layer *layer, cf_sink_fn *sink,
+                   void *sink_context, struct cf_error *err);
+/* index.json, on top of an existing one (NULL: none), pretty or not as all JSON of layouts: plain.
+ */
+int cf_saving_index(const struct saving *saving, const struct cf_json *old, struct cf_buf *ret_buf);
+/* docker's manifest.json. */
+int cf_saving_docker(const struct saving *saving, struct cf_buf *ret_buf);
+
+#define CF_OCI_LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
+
+#endif
