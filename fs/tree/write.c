@@ -7,7 +7,6 @@
 #include <cloudfs/tree.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -179,10 +178,12 @@ static void put_body(struct stream *out, const struct cf_node *node)
         return;
     stream_put(out, header, sizeof(header));
     if (is_object(node)) {
-        char hex[CF_DIGEST_HEX_SIZE], redirect[REDIRECT_LEN + 1];
+        char redirect[2 + CF_DIGEST_HEX_SIZE] = "";
 
-        cf_digest_hex(arena_at(node, node->data), hex);
-        (void)snprintf(redirect, sizeof(redirect), "/%.2s/%s", hex, hex + 2);
+        /* "/ab/cdef...": the first two digits move in front of the second slash. */
+        cf_digest_hex(arena_at(node, node->data), redirect + 2);
+        memmove(redirect + 1, redirect + 2, 2);
+        redirect[0] = redirect[3] = '/';
         put_own_xattr(out, XATTR_METACOPY, "");
         put_own_xattr(out, XATTR_REDIRECT, redirect);
     }

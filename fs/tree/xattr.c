@@ -82,6 +82,7 @@ int cf_tree_xattr_list(const struct cf_tree *tree, uint64_t nid, uint64_t cookie
     struct attribute attribute;
     struct place place;
     const char *prefix;
+    size_t prefix_len;
     int r = tree_place(tree, nid, &place);
 
     if (r < 0)
@@ -89,10 +90,12 @@ int cf_tree_xattr_list(const struct cf_tree *tree, uint64_t nid, uint64_t cookie
     if ((r = attribute_at(tree, &place, cookie, &attribute)) <= 0)
         return r;
     prefix = erofs_xattr_prefix(attribute.index);
-    if (!prefix || strlen(prefix) + attribute.name_len >= sizeof(ret_xattr->name))
+    prefix_len = prefix ? strlen(prefix) : 0;
+    if (!prefix || prefix_len + attribute.name_len >= sizeof(ret_xattr->name))
         return -EBADMSG;
-    (void)snprintf(ret_xattr->name, sizeof(ret_xattr->name), "%s%.*s", prefix,
-                   (int)attribute.name_len, attribute.name);
+    memcpy(ret_xattr->name, prefix, prefix_len);
+    memcpy(ret_xattr->name + prefix_len, attribute.name, attribute.name_len);
+    ret_xattr->name[prefix_len + attribute.name_len] = '\0';
     ret_xattr->value = attribute.value;
     ret_xattr->value_len = attribute.value_len;
     ret_xattr->next = attribute.next;
