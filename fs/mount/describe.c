@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cloudfs/io.h>
@@ -118,14 +118,15 @@ char *cf_mount_path(struct cf_store *store, const char *id, const char *name)
     return cf_buf_take(&path);
 }
 
-/* The kernel still shows a mount of ours there, and nobody answers. */
+/* The kernel still shows a mount of ours there, and nobody answers. (stat(2) would be answered from
+ * the kernel's cache.) */
 static bool is_dead(const char *mountpoint)
 {
     struct cf_mountinfo info = {0};
-    struct stat st;
+    struct statfs st;
     bool ours = cf_mountinfo_at(mountpoint, &info) == 1 && info.ours;
     cf_mountinfo_done(&info);
-    return ours && stat(mountpoint, &st) < 0 && errno == ENOTCONN;
+    return ours && statfs(mountpoint, &st) < 0 && errno == ENOTCONN;
 }
 
 static void find_state(struct cf_store *store, struct cf_mount *mount)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -307,7 +308,7 @@ static int spawn_daemon(struct cf_start *start, int ready_fd, int wait_fd)
 static int wait_ready(struct cf_start *start, int wait_fd, struct cf_error *err)
 {
     struct cf_error told;
-    struct stat st;
+    struct statfs st;
 
     ssize_t n = cf_read_full(wait_fd, &told, sizeof(told));
     if (n != (ssize_t)sizeof(told))
@@ -315,7 +316,7 @@ static int wait_ready(struct cf_start *start, int wait_fd, struct cf_error *err)
     told.text[sizeof(told.text) - 1] = '\0';
     if (told.code < 0)
         return cf_fail(err, told.code, "%s", told.text);
-    if (stat(start->mount->mountpoint, &st) < 0)
+    if (statfs(start->mount->mountpoint, &st) < 0)
         return cf_fail_errno(err, errno, "the mount on %s does not answer",
                              CF_QUOTE(start->mount->mountpoint));
     return 0;
