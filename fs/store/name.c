@@ -60,7 +60,25 @@ int cf_name_get(struct cf_store *store, const char *name, struct cf_digest *ret_
     return r < 0 ? r : read_name(store, path, ret_manifest);
 }
 
-/* Makes the directories of path durable from the root down, and renames temp to it. */
+/* mkdir -p below names/; notes the directories that got a new entry. */
+static int make_dirs(struct cf_store *store, const char *dir)
+{
+    char prefix[NAME_PATH_SIZE];
+    size_t parent = 0; /* length of the path whose entry is made */
+
+    for (size_t i = 0; i <= strlen(dir); i++) {
+        if (dir[i] && dir[i] != '/')
+            continue;
+        snprintf(prefix, sizeof(prefix), "%.*s", (int)i, dir);
+        if (mkdirat(store->names_fd, prefix, 0700) == 0)
+            cf_store_note(store, "names/%.*s", (int)parent, dir);
+        else if (errno != EEXIST)
+            return -errno;
+        parent = i;
+    }
+    return 0;
+}
+
 static int place(struct cf_store *store, struct cf_temp *temp, const char *path)
 {
     char dir[NAME_PATH_SIZE];
@@ -69,21 +87,13 @@ static int place(struct cf_store *store, struct cf_temp *temp, const char *path)
     snprintf(dir, sizeof(dir), "%s", path);
     *strrchr(dir, '/') = 0;
     for (int i = 0; i < RETRIES && r == -ENOENT; i++) {
-        r = cf_mkdir_path(store->names_fd, dir, 0700);
+        r = make_dirs(store, dir);
         if (r == 0)
             r = cf_temp_rename(store, temp, store->names_fd, path);
     }
-    if (r < 0)
-        return r;
-    for (;;) {
+    if (r == 0)
         cf_store_note(store, "names/%s", dir);
-        char *slash = strrchr(dir, '/');
-        if (!slash)
-            break;
-        *slash = 0;
-    }
-    cf_store_note(store, "names");
-    return 0;
+    return r;
 }
 
 static int prepare(struct cf_store *store, const struct cf_digest *manifest,
