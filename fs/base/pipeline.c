@@ -46,6 +46,35 @@ void cf_chunk_unref(struct cf_chunk *chunk)
         free(chunk);
 }
 
+int cf_chunk_pool_get(struct cf_chunk_pool *pool, size_t room, struct cf_chunk **ret_chunk)
+{
+    struct cf_chunk **free_place = NULL;
+    for (size_t i = 0; i < CF_CHUNK_POOL_MAX; i++) {
+        struct cf_chunk *chunk = pool->chunks[i];
+        if (!chunk) {
+            free_place = &pool->chunks[i];
+        } else if (__atomic_load_n(&chunk->refs, __ATOMIC_ACQUIRE) == 1) {
+            /* The pool's own reference: nobody reads it any more. */
+            assert(chunk->room == room);
+            chunk->len = 0;
+            *ret_chunk = cf_chunk_ref(chunk);
+            return 0;
+        }
+    }
+    int r = cf_chunk_new(room, ret_chunk);
+    if (r == 0 && free_place)
+        *free_place = cf_chunk_ref(*ret_chunk);
+    return r;
+}
+
+void cf_chunk_pool_done(struct cf_chunk_pool *pool)
+{
+    for (size_t i = 0; i < CF_CHUNK_POOL_MAX; i++) {
+        cf_chunk_unref(pool->chunks[i]);
+        pool->chunks[i] = NULL;
+    }
+}
+
 struct cf_queue {
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t not_full, not_empty;

@@ -37,6 +37,18 @@ struct cf_chunk *cf_chunk_ref(struct cf_chunk *chunk);      /* returns chunk */
 void cf_chunk_unref(struct cf_chunk *chunk);                /* the last one frees; NULL allowed */
 CF_DEFINE_CLEANUP(struct cf_chunk *, cf_chunk_unref)
 
+/*
+ * Chunks that are used again and again: fresh memory would cost a page fault for every 4 KiB that
+ * goes through. For one thread; its chunks may be dropped by any.
+ */
+#define CF_CHUNK_POOL_MAX 8
+struct cf_chunk_pool {
+    struct cf_chunk *chunks[CF_CHUNK_POOL_MAX]; /* zeroed to begin with */
+};
+/* As cf_chunk_new; all chunks of one pool have the same room. */
+int cf_chunk_pool_get(struct cf_chunk_pool *pool, size_t room, struct cf_chunk **ret_chunk);
+void cf_chunk_pool_done(struct cf_chunk_pool *pool); /* chunks in use live on */
+
 /* A first-in first-out queue of at most max chunks, for any number of threads on either side. */
 struct cf_queue;
 int cf_queue_new(size_t max, struct cf_queue **ret_queue); /* max at least 1; -ENOMEM */

@@ -50,6 +50,30 @@ static void a_chunk_lives_until_its_last_reference(void **state)
     assert_int_equal(cf_chunk_new(SIZE_MAX - 10, &chunk), -ENOMEM);
 }
 
+static void a_pool_gives_a_chunk_again_when_nobody_uses_it(void **state)
+{
+    struct cf_chunk_pool pool = {{NULL}};
+    struct cf_chunk *one = NULL, *two = NULL, *more[CF_CHUNK_POOL_MAX + 1] = {NULL};
+    (void)state;
+    assert_int_equal(cf_chunk_pool_get(&pool, 100, &one), 0);
+    assert_int_equal(cf_chunk_pool_get(&pool, 100, &two), 0);
+    assert_ptr_not_equal(one, two);
+    one->len = 7;
+    struct cf_chunk *again = one;
+    cf_chunk_unref(one);
+    assert_int_equal(cf_chunk_pool_get(&pool, 100, &one), 0);
+    assert_ptr_equal(one, again);
+    assert_int_equal(one->len, 0);
+    for (size_t i = 0; i < CF_COUNT(more); i++)
+        assert_int_equal(cf_chunk_pool_get(&pool, 100, &more[i]), 0);
+    cf_chunk_pool_done(&pool);
+    memset(two->data, 1, 100);
+    for (size_t i = 0; i < CF_COUNT(more); i++)
+        cf_chunk_unref(more[i]);
+    cf_chunk_unref(one);
+    cf_chunk_unref(two);
+}
+
 struct job {
     struct cf_queue *in, *out;
     size_t count, sum;
@@ -242,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chunk_lives_until_its_last_reference),
+        cmocka_unit_test(a_pool_gives_a_chunk_again_when_nobody_uses_it),
         cmocka_unit_test(many_threads_get_each_chunk_once),
         cmocka_unit_test(chunks_keep_their_order),
         cmocka_unit_test(a_reader_that_fails_stops_a_writer_that_waits),
