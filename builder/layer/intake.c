@@ -7,14 +7,15 @@
 #include "codec.h"
 
 /* Chunks that may wait between two threads. */
-enum { RAW_QUEUE = 4, PLAIN_QUEUE = 6 };
+enum { RAW_QUEUE = 2, PLAIN_QUEUE = 3 };
 
 struct cf_intake {
     const struct cf_layer_read_options *options;
     enum cf_compression kind;
     bool filter; /* by libarchive */
     struct cf_queue *raw, *plain;
-    struct cf_chunk *first; /* until the reading thread took it */
+    struct cf_chunk_pool raw_pool, plain_pool; /* of the reading and the decompressing thread */
+    struct cf_chunk *first;                    /* until the reading thread took it */
     struct cf_decoder *decoder;
     struct cf_chunk *decoding; /* of raw, at hand */
 
@@ -33,7 +34,7 @@ static int read_chunk(struct cf_intake *intake, struct cf_chunk **ret_chunk, str
 {
     const struct cf_layer_read_options *options = intake->options;
     struct cf_chunk *chunk cf_cleanup(cf_chunk_unref_ptr) = NULL;
-    if (cf_chunk_new(CF_INTAKE_CHUNK, &chunk) < 0)
+    if (cf_chunk_pool_get(&intake->raw_pool, CF_INTAKE_CHUNK, &chunk) < 0)
         return cf_fail(err, -ENOMEM, "out of memory");
     while (chunk->len < chunk->room) {
         const ssize_t n = options->source(options->source_context, chunk->data + chunk->len,
@@ -91,7 +92,7 @@ static int inflate_chunk(struct cf_intake *intake, struct cf_chunk **ret_chunk,
                          struct cf_error *err)
 {
     struct cf_chunk *chunk cf_cleanup(cf_chunk_unref_ptr) = NULL;
-    if (cf_chunk_new(CF_INTAKE_CHUNK, &chunk) < 0)
+    if (cf_chunk_pool_get(&intake->plain_pool, CF_INTAKE_CHUNK, &chunk) < 0)
         return cf_fail(err, -ENOMEM, "out of memory");
     const ssize_t n = cf_decoder_read(intake->decoder, chunk->data, chunk->room, err);
     if (n <= 0)
@@ -189,6 +190,8 @@ void cf_intake_free(struct cf_intake *intake)
     cf_chunk_unref(intake->first);
     cf_queue_free(intake->raw);
     cf_queue_free(intake->plain);
+    cf_chunk_pool_done(&intake->raw_pool);
+    cf_chunk_pool_done(&intake->plain_pool);
     cf_hasher_free(intake->hasher);
     free(intake);
 }

@@ -12,7 +12,7 @@
 #include <cloudfs/layer.h>
 #include <cloudfs/pipeline.h>
 
-#define CF_INTAKE_CHUNK (256u << 10)
+#define CF_INTAKE_CHUNK (384u << 10)
 
 struct cf_intake;
 /* Reads the first bytes, and starts the threads. options stay until free. */

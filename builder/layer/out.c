@@ -8,7 +8,7 @@
 #include <cloudfs/io.h>
 
 /* Waiting for another thread costs more than hashing this much. */
-enum { CHUNK = 256 << 10, BACKLOG = 6, LARGE_FILE = 512 << 10 };
+enum { CHUNK = 256 << 10, BACKLOG = 3, LARGE_FILE = 512 << 10 };
 
 int cf_out_init(struct cf_out *out, bool hash, cf_sink_fn *sink, void *sink_context,
                 struct cf_error *err)
@@ -24,6 +24,7 @@ void cf_out_done(struct cf_out *out)
     cf_async_hasher_free(out->file_async);
     cf_hasher_free(out->file_hasher);
     cf_chunk_unref(out->chunk);
+    cf_chunk_pool_done(&out->pool);
     *out = (struct cf_out){0};
 }
 
@@ -58,7 +59,7 @@ int cf_out_room(struct cf_out *out, void **ret_data, size_t *ret_len, struct cf_
     int r = out->chunk && out->chunk->len == out->chunk->room ? flush(out, err) : 0;
     if (r < 0)
         return r;
-    if (!out->chunk && cf_chunk_new(CHUNK, &out->chunk) < 0)
+    if (!out->chunk && cf_chunk_pool_get(&out->pool, CHUNK, &out->chunk) < 0)
         return cf_fail(err, -ENOMEM, "out of memory");
     *ret_data = out->chunk->data + out->chunk->len;
     *ret_len = out->chunk->room - out->chunk->len;

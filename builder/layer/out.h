@@ -17,6 +17,7 @@ struct cf_out {
     void *sink_context;
     struct cf_async_hasher *hasher; /* of all; NULL: not wanted */
     struct cf_chunk *chunk;
+    struct cf_chunk_pool pool;
     uint64_t size; /* bytes so far */
     /* Of one file. */
     bool in_file;

@@ -18,7 +18,7 @@
 #include "recipe.h"
 #include <cloudfs/tar.h>
 
-enum { TAR_BACKLOG = 6 };
+enum { TAR_BACKLOG = 3 };
 
 struct reading {
     struct cf_store *store;
