@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as a tree: everything that can be asked about it is asked. Seeds are written by
- * tree_seeds.c. The frame (marker, size, checksum) is mended first, or nothing would get past it.
+ * tests/unit/tree_seeds.c. The frame (marker, size, checksum) is mended first, or nothing would get
+ * past it.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
 /*
  * Writes the seeds of fuzz_tree: small trees with one of everything. Not built by make; to write
  * them again after a change of the format:
- *   cc -D_GNU_SOURCE -Iinclude -o build/tree_seeds tests/fuzz/tree_seeds.c build/libcloudfs.a \
+ *   cc -D_GNU_SOURCE -Iinclude -o build/tree_seeds tests/unit/tree_seeds.c build/libcloudfs.a \
  *      -lcrypto -lcmocka -pthread && build/tree_seeds tests/fuzz/corpus/tree
  */
-#include "../unit/tree_fixture.h"
+#include "tree_fixture.h"
 
 static void seed_small(struct cf_builder *b)
 {
