@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+#include "commands.h"
+
+#include <cloudfs/look.h>
+
+#include <string.h>
+
+static int inspect_mount(struct cf_store *store, const struct cf_mount *mount, struct cf_error *err)
+{
+    struct cf_changes changes = {0};
+    int r = cf_mount_changes(store, mount, &changes, err);
+    if (r < 0)
+        return r;
+    struct cf_json *json cf_cleanup(cf_json_free_ptr) = cli_mount_json(mount);
+    struct cf_json *list = cf_json_array();
+    for (size_t i = 0; i < changes.count; i++) {
+        const char kind[2] = {changes.list[i].kind, 0};
+        struct cf_json *change = cf_json_object();
+        (void)cf_json_set_string(change, "Kind", kind);
+        (void)cf_json_set_string(change, "Path", changes.list[i].path);
+        (void)cf_json_append(list, change);
+    }
+    (void)cf_json_set(json, "Changes", list);
+    cf_changes_done(&changes);
+    return cli_put_json(json, err);
+}
+
+static int inspect_image(struct cf_store *store, const struct cf_image *image, const char *name,
+                         bool sealer, struct cf_error *err)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_json *json cf_cleanup(cf_json_free_ptr) = NULL;
+    if (!sealer) {
+        int r = cf_inspect(store, image, &json, err);
+        return r < 0 ? r : cli_put_json(json, err);
+    }
+    int r = cf_inspect_sealer(store, image, name, &text, err);
+    if (r == 0)
+        fwrite(text.data, 1, text.len, stdout);
+    return r;
+}
+
+int cli_inspect(struct cli *cli, int argc, char **argv)
+{
+    const char *format = "json";
+    const struct cli_option options[] = {
+        {0, "format", "F", CLI_STRING, &format, "json (default) or sealer"},
+        {0},
+    };
+    struct cf_error err = {0};
+    struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
+    struct cli_subject subject = {0};
+    int status = cli_parse(cli, options, &argc, &argv, 1, 1);
+    if (status >= 0)
+        return status;
+    bool sealer = !strcmp(format, "sealer");
+    if (!sealer && strcmp(format, "json"))
+        return cli_usage_error(cli, "--format: '%s' is none of json, sealer", format);
+    if (cli_open_store(cli, 0, &store, &err) < 0 ||
+        cli_subject_open(cli, &store, argv[0], &subject, &err) < 0)
+        return cli_failed(&err);
+    int r = subject.image ? inspect_image(store, subject.image, argv[0], sealer, &err)
+                          : inspect_mount(store, subject.mount, &err);
+    cli_subject_done(&subject);
+    return cli_finish(r < 0 ? cli_failed(&err) : CLI_OK);
+}

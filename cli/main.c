@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+#include "commands.h"
+
+#include <cloudfs/log.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COMMAND(symbol, label, arguments, summary, details) \
+    {label, arguments, summary, details, cli_##symbol},
+
+const struct cli_command cli_commands[] = {
+#include "commands.def"
+    {0},
+};
+
+int cli_failed(const struct cf_error *err)
+{
+    cli_progress_end();
+    fflush(stdout);
+    fprintf(stderr, "cloudfs: %s\n", err->text[0] ? err->text : strerror(-err->code));
+    return CLI_FAILED;
+}
+
+void cli_warn(const struct cli *cli, const char *format, ...)
+{
+    va_list ap;
+    if (cli->quiet)
+        return;
+    fputs("cloudfs: warning: ", stderr);
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+int cli_open_store(const struct cli *cli, unsigned flags, struct cf_store **ret_store,
+                   struct cf_error *err)
+{
+    return cf_store_open(cli->root, flags, ret_store, err);
+}
+
+int cli_mount_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
+                   struct cf_mount **ret_mount, struct cf_error *err)
+{
+    cf_autofree char *root = NULL;
+    char id[CF_MOUNT_ID_SIZE];
+    const char *where = text ? text : ".";
+    if (cf_mount_store_of(where, &root, id, NULL) == 0 && root[0]) {
+        int r = cf_store_open(root, 0, ret_store, err);
+        return r < 0 ? r : cf_mount_find(*ret_store, id, ret_mount, err);
+    }
+    int r = cli_open_store(cli, 0, ret_store, err);
+    if (r < 0)
+        return r;
+    r = cf_mount_find(*ret_store, where, ret_mount, err);
+    if (r == -ENOENT && !text)
+        return cf_fail(err, r,
+                       "the current directory is not in a cloudfs mount: name one "
+                       "(`cloudfs mount` lists them)");
+    return r;
+}
+
+static int subject_mount(const struct cli *cli, struct cf_store **store, const char *text,
+                         struct cli_subject *ret_subject, struct cf_error *err)
+{
+    struct cf_store *own cf_cleanup(cf_store_close_ptr) = NULL;
+    int r = cli_mount_open(cli, text, &own, &ret_subject->mount, err);
+    if (r < 0)
+        return r;
+    cf_store_close(*store);
+    *store = CF_TAKE(own);
+    return 0;
+}
+
+int cli_subject_open(const struct cli *cli, struct cf_store **store, const char *text,
+                     struct cli_subject *ret_subject, struct cf_error *err)
+{
+    struct cf_error why = {0};
+    *ret_subject = (struct cli_subject){0};
+    if (text[0] == '/' || text[0] == '.')
+        return subject_mount(cli, store, text, ret_subject, err);
+    int r = cf_image_find(*store, text, &ret_subject->image, err);
+    if (r != -ENOENT && r != -EINVAL)
+        return r;
+    return subject_mount(cli, store, text, ret_subject, &why) == 0 ? 0 : r;
+}
+
+void cli_subject_done(struct cli_subject *subject)
+{
+    cf_image_free(subject->image);
+    cf_mount_free(subject->mount);
+    *subject = (struct cli_subject){0};
+}
+
+static void log_to_stderr(void *data, enum cf_log_level level, const char *line)
+{
+    const struct cli *cli = data;
+    if (level <= CF_LOG_WARN ? !cli->quiet : cli->verbose)
+        fprintf(stderr, "cloudfs: %s%s\n", level == CF_LOG_WARN ? "warning: " : "", line);
+}
+
+static int print_commands(struct cli *cli)
+{
+    printf(
+        "usage: cloudfs [--root DIR] [-q | -v] COMMAND [OPTIONS] ARGS\n\n"
+        "Mounts Kubernetes cluster images as live root filesystems, and makes new images of the\n"
+        "edits.\n\nCommands:\n");
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        printf("  %-10s %s\n", c->name, c->summary);
+    printf("\n`cloudfs COMMAND --help` says more of each.\n");
+    (void)cli;
+    return cli_finish(CLI_OK);
+}
+
+static int run_command(struct cli *cli, const char *name, int argc, char **argv)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (!strcmp(c->name, name)) {
+            cli->command = c;
+            return c->run(cli, argc, argv);
+        }
+    fprintf(stderr, "cloudfs: there is no command '%s': `cloudfs --help` lists them\n", name);
+    return CLI_USAGE;
+}
+
+/* Called by mount(8) for the type fuse.cloudfs: REF DIR [-o OPTIONS] and flags it hands on. */
+static bool called_by_mount(const char *argv0)
+{
+    const char *base = strrchr(argv0, '/');
+    base = base ? base + 1 : argv0;
+    return !strcmp(base, "mount.fuse.cloudfs") || !strcmp(base, "mount.cloudfs");
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {.progress = "auto"};
+    signal(SIGPIPE, SIG_IGN);
+    cf_log_set(CF_LOG_INFO, log_to_stderr, &cli);
+    if (argc > 0 && called_by_mount(argv[0]))
+        return run_command(&cli, "mount", argc, argv);
+    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+        return print_commands(&cli);
+    if (argc == 2 && !strcmp(argv[1], "--version"))
+        return run_command(&cli, "version", 1, argv + 1);
+    int at = cli_parse_common(&cli, argc, argv);
+    if (at < 0)
+        return -1 - at;
+    if (at >= argc) {
+        fprintf(stderr, "cloudfs: no command given: `cloudfs --help` lists them\n");
+        return CLI_USAGE;
+    }
+    if (!strcmp(argv[at], "help"))
+        return argc > at + 1
+                   ? run_command(&cli, argv[at + 1], 2, (char *[]){argv[at + 1], "--help", NULL})
+                   : print_commands(&cli);
+    return run_command(&cli, argv[at], argc - at, argv + at);
+}
