@@ -10,7 +10,8 @@ SOMAJOR := 0
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 
-PKGS    := fuse3 libcjson libzstd libisal zlib libarchive libcrypto
+# libarchive is loaded when it is needed (builder/layer/libarchive.h): its headers are enough.
+PKGS    := fuse3 libcjson libzstd libisal zlib libcrypto
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror
 comma   := ,

@@ -4,14 +4,14 @@
  * libarchive's filters. The only door to it. No filter that would run another program is enabled.
  */
 #include "codec.h"
+#include "libarchive.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <archive.h>
-
 struct filter {
+    const struct cf_libarchive *lib;
     struct archive *archive;
     struct cf_error *err; /* of the call at hand, for the input's failure */
     int input_status;
@@ -51,7 +51,7 @@ static ssize_t feed(struct archive *archive, void *context, const void **ret_dat
     int r = decoder->input(decoder->input_context, ret_data, &len, filter->err);
     if (r < 0) {
         filter->input_status = r;
-        archive_set_error(archive, -r, "input");
+        filter->lib->archive_set_error(archive, -r, "input");
         return -1;
     }
     return r == 0 ? 0 : (ssize_t)len;
@@ -60,8 +60,8 @@ static ssize_t feed(struct archive *archive, void *context, const void **ret_dat
 void cf_filter_close(struct cf_decoder *decoder)
 {
     struct filter *filter = decoder->state;
-    if (filter)
-        (void)archive_read_free(filter->archive);
+    if (filter && filter->archive)
+        (void)filter->lib->archive_read_free(filter->archive);
     free(filter);
 }
 
@@ -75,14 +75,17 @@ int cf_decoder_new_filter(cf_input_fn *input, void *input_context, struct cf_dec
     decoder->state = filter;
     decoder->input = input;
     decoder->input_context = input_context;
-    filter->archive = archive_read_new();
+    const struct cf_libarchive *lib = filter->lib = cf_libarchive(err);
+    if (!lib)
+        return -ENOTSUP;
+    filter->archive = lib->archive_read_new();
     if (!filter->archive)
         return cf_fail(err, -ENOMEM, "out of memory");
     int (*const enable[])(struct archive *) = {
-        archive_read_support_filter_bzip2, archive_read_support_filter_compress,
-        archive_read_support_filter_lz4,   archive_read_support_filter_lzip,
-        archive_read_support_filter_lzma,  archive_read_support_filter_xz,
-        archive_read_support_format_raw,   archive_read_support_format_empty,
+        lib->archive_read_support_filter_bzip2, lib->archive_read_support_filter_compress,
+        lib->archive_read_support_filter_lz4,   lib->archive_read_support_filter_lzip,
+        lib->archive_read_support_filter_lzma,  lib->archive_read_support_filter_xz,
+        lib->archive_read_support_format_raw,   lib->archive_read_support_format_empty,
     };
     /* ARCHIVE_WARN: libarchive was built without it, and would run a program instead. */
     for (size_t i = 0; i < CF_COUNT(enable); i++)
@@ -96,7 +99,7 @@ static ssize_t failed(const struct filter *filter, struct cf_error *err)
 {
     if (filter->input_status < 0)
         return filter->input_status; /* err is set */
-    const char *why = archive_error_string(filter->archive);
+    const char *why = filter->lib->archive_error_string(filter->archive);
     return cf_fail(err, -EINVAL, "the compressed data is damaged or truncated: %s",
                    why ? why : "no reason given");
 }
@@ -106,9 +109,9 @@ static int open_archive(struct cf_decoder *decoder)
     struct filter *filter = decoder->state;
     struct archive_entry *entry;
     filter->opened = true;
-    if (archive_read_open(filter->archive, decoder, NULL, feed, NULL) != ARCHIVE_OK)
+    if (filter->lib->archive_read_open(filter->archive, decoder, NULL, feed, NULL) != ARCHIVE_OK)
         return -EINVAL;
-    const int r = archive_read_next_header(filter->archive, &entry);
+    const int r = filter->lib->archive_read_next_header(filter->archive, &entry);
     decoder->over = r == ARCHIVE_EOF;
     return r == ARCHIVE_OK || r == ARCHIVE_EOF ? 0 : -EINVAL;
 }
@@ -124,8 +127,8 @@ ssize_t cf_filter_read(struct cf_decoder *decoder, void *data, size_t len, struc
         if (filter->block_len == 0) {
             la_int64_t offset;
             const void *block;
-            const int r =
-                archive_read_data_block(filter->archive, &block, &filter->block_len, &offset);
+            const int r = filter->lib->archive_read_data_block(filter->archive, &block,
+                                                               &filter->block_len, &offset);
             decoder->over = r == ARCHIVE_EOF;
             if (r != ARCHIVE_OK && r != ARCHIVE_EOF)
                 return failed(filter, err);
