@@ -83,6 +83,8 @@ static int open_file(struct arena *arena)
         (void)close(fd);
         return r;
     }
+    /* One fault must not map 2 MiB. */
+    (void)madvise(arena->base + ARENA_PRIVATE, ARENA_SIZE - ARENA_PRIVATE, MADV_NOHUGEPAGE);
     arena->fd = fd;
     return 0;
 }

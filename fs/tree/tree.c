@@ -54,6 +54,8 @@ int cf_tree_open(int fd, struct cf_tree **ret_tree, struct cf_error *err)
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
         return cf_fail_errno(err, errno, "tree: mmap");
+    /* Lookups touch little here and there: one fault must not map 2 MiB. */
+    (void)madvise(map, (size_t)st.st_size, MADV_NOHUGEPAGE);
     tree->map = map;
     tree->size = (size_t)st.st_size;
     if (check_superblock(map, tree->size) < 0)
