@@ -78,6 +78,9 @@ void cli_list_done(struct cli_list *list);
  */
 int cli_parse_common(struct cli *cli, int argc, char **argv);
 
+/* What --help prints of the command, or of them all before there is one; the exit status. */
+int cli_print_help(struct cli *cli, const struct cli_option *options);
+
 /* `cloudfs commit: what`, then the usage line; returns CLI_USAGE. */
 int cli_usage_error(const struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

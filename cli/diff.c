@@ -134,5 +134,5 @@ int cli_diff(struct cli *cli, int argc, char **argv)
         (void)cli_failed(&err);
         r = TROUBLE;
     }
-    return cli_finish(r);
+    return cli_finish(CLI_OK) == CLI_OK ? r : TROUBLE;
 }

@@ -105,19 +105,6 @@ static void log_to_stderr(void *data, enum cf_log_level level, const char *line)
         fprintf(stderr, "cloudfs: %s%s\n", level == CF_LOG_WARN ? "warning: " : "", line);
 }
 
-static int print_commands(struct cli *cli)
-{
-    printf(
-        "usage: cloudfs [--root DIR] [-q | -v] COMMAND [OPTIONS] ARGS\n\n"
-        "Mounts Kubernetes cluster images as live root filesystems, and makes new images of the\n"
-        "edits.\n\nCommands:\n");
-    for (const struct cli_command *c = cli_commands; c->name; c++)
-        printf("  %-10s %s\n", c->name, c->summary);
-    printf("\n`cloudfs COMMAND --help` says more of each.\n");
-    (void)cli;
-    return cli_finish(CLI_OK);
-}
-
 static int run_command(struct cli *cli, const char *name, int argc, char **argv)
 {
     for (const struct cli_command *c = cli_commands; c->name; c++)
@@ -125,8 +112,7 @@ static int run_command(struct cli *cli, const char *name, int argc, char **argv)
             cli->command = c;
             return c->run(cli, argc, argv);
         }
-    fprintf(stderr, "cloudfs: there is no command '%s': `cloudfs --help` lists them\n", name);
-    return CLI_USAGE;
+    return cli_usage_error(cli, "there is no command '%s': `cloudfs --help` lists them", name);
 }
 
 /* Called by mount(8) for the type fuse.cloudfs: REF DIR [-o OPTIONS] and flags it hands on. */
@@ -144,20 +130,16 @@ int main(int argc, char **argv)
     cf_log_set(CF_LOG_INFO, log_to_stderr, &cli);
     if (argc > 0 && called_by_mount(argv[0]))
         return run_command(&cli, "mount", argc, argv);
-    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
-        return print_commands(&cli);
     if (argc == 2 && !strcmp(argv[1], "--version"))
         return run_command(&cli, "version", 1, argv + 1);
     int at = cli_parse_common(&cli, argc, argv);
     if (at < 0)
         return -1 - at;
-    if (at >= argc) {
-        fprintf(stderr, "cloudfs: no command given: `cloudfs --help` lists them\n");
-        return CLI_USAGE;
-    }
+    if (at >= argc)
+        return cli_usage_error(&cli, "no command given: `cloudfs --help` lists them");
     if (!strcmp(argv[at], "help"))
         return argc > at + 1
                    ? run_command(&cli, argv[at + 1], 2, (char *[]){argv[at + 1], "--help", NULL})
-                   : print_commands(&cli);
+                   : cli_print_help(&cli, NULL);
     return run_command(&cli, argv[at], argc - at, argv + at);
 }

@@ -37,11 +37,23 @@ static void print_option(const struct cli_option *option)
     printf("  %-28s %s\n", left, option->help);
 }
 
-static int print_help(struct cli *cli, const struct cli_option *options)
+static void print_commands(void)
+{
+    printf(
+        "\nMounts Kubernetes cluster images as live root filesystems, and makes new images of the\n"
+        "edits.\n\nCommands:\n");
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        printf("  %-10s %s\n", c->name, c->summary);
+    printf("\n`cloudfs COMMAND --help` says more of each.\n");
+}
+
+int cli_print_help(struct cli *cli, const struct cli_option *options)
 {
     print_usage(cli, stdout);
     if (cli->command)
         printf("\n%s\n", cli->command->summary);
+    else
+        print_commands();
     if (cli->command && cli->command->details)
         printf("\n%s\n", cli->command->details);
     if (options && options[0].name) {
@@ -158,7 +170,7 @@ static int take_long(struct cursor *c, const char *text)
     size_t len = equals ? (size_t)(equals - text) : strlen(text);
     struct cli_option option;
     if (len == 4 && !strncmp(text, "help", 4))
-        return 1 + print_help(c->cli, c->options);
+        return 1 + cli_print_help(c->cli, c->options);
     if (!find_option(c->cli, c->options, text, len, 0, &option))
         return 1 + cli_usage_error(c->cli, "unknown option --%.*s", (int)len, text);
     if (!option.argument && equals)
@@ -177,7 +189,7 @@ static int take_short(struct cursor *c, const char *text)
     for (; *text; text++) {
         struct cli_option option;
         if (*text == 'h' && !find_option(c->cli, c->options, NULL, 0, 'h', &option))
-            return 1 + print_help(c->cli, c->options);
+            return 1 + cli_print_help(c->cli, c->options);
         if (!find_option(c->cli, c->options, NULL, 0, *text, &option))
             return 1 + cli_usage_error(c->cli, "unknown option -%c", *text);
         const char *value = NULL;
