@@ -66,7 +66,7 @@ function __cloudfs_paths
         end
 end
 
-function __cloudfs_value
+function __cloudfs_value -S
     switch "$cmd:$value"
         case '*:--progress'
             printf '%s\n' auto tty plain json none
@@ -89,7 +89,7 @@ function __cloudfs_value
     end
 end
 
-function __cloudfs_operand
+function __cloudfs_operand -S
     switch "$cmd:$operands"
         case import:0
             __fish_complete_path (commandline -ct)
