@@ -27,11 +27,16 @@ class Sample:
 
 @dataclasses.dataclass
 class Side:
-    """One contender of a row. RUN gives a Sample; SETUP and CLEANUP are not timed."""
+    """One contender of a row. RUN gives a Sample; the others are not timed.
+
+    SETUP and CLEANUP surround each run; FINISH removes what the runs left behind, when no other run
+    can suffer from it: ext4 avoids inodes that were freed within some minutes, one by one, so that
+    files made soon after many were removed cost several times as much."""
     name: str
     run: object
     setup: object = None
     cleanup: object = None
+    finish: object = None
 
 
 @dataclasses.dataclass

@@ -21,11 +21,6 @@ def remove(path):
         subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
 
 
-def fresh(path):
-    remove(path)
-    os.makedirs(path)
-
-
 def read_all(path):
     with open(path, "rb") as f:
         return f.read()
@@ -82,11 +77,6 @@ class Bench:
                 os.makedirs(f"{self.peer}/root", exist_ok=True)
                 command(self.skopeo(name))
 
-    def remove_peer_store(self, top):
-        """A store of containers/storage can hold files that only its own namespaces may remove."""
-        subprocess.run(["umount", f"{top}/root/overlay"], stderr=subprocess.DEVNULL)
-        remove(top)
-
 
 # --- commit -------------------------------------------------------------------------------------------
 
@@ -97,27 +87,31 @@ def commit_row(bench, key, title, goal, edit, repeat=0, memory=False):
         command(bench.cloudfs("mount", "bench:v1", bench.mnt))
         edit(bench.mnt)
 
-    def cloudfs_cleanup():
-        command(bench.cloudfs("umount", "--discard", bench.mnt), check=False)
+    def cloudfs_finish():
+        command(bench.cloudfs("umount", "--all", "--discard"), check=False)
         command(bench.cloudfs("rmi", f"bench:{key}"), check=False)
-        command(bench.cloudfs("gc"), check=False)
+        command(bench.cloudfs("gc"))
 
     container = f"bench-{key}"
 
     def buildah_setup():
         bench.need_peer("v1")
+        command(bench.containers("buildah", "rename", container, f"{container}-{time.time_ns()}"), check=False)
         command(bench.containers("buildah", "from", "--pull-never", "--name", container, "localhost/bench:v1"))
         edit(command(bench.containers("buildah", "mount", container)).strip())
 
-    def buildah_cleanup():
-        command(bench.containers("buildah", "rm", container), check=False)
+    def buildah_finish():
+        command(bench.containers("buildah", "rm", "--all"), check=False)
+        command(bench.containers("buildah", "rmi", "--prune"), check=False)
         command(bench.containers("buildah", "rmi", f"localhost/bench:{key}"), check=False)
 
     commit = bench.cloudfs("commit", bench.mnt, "-t", f"bench:{key}")
     peer = bench.containers("buildah", "commit", "--quiet", container, f"localhost/bench:{key}")
     return Row(key, title, [
-        Side("cloudfs", lambda: timed(commit, memory=memory), cloudfs_setup, cloudfs_cleanup),
-        Side("buildah", lambda: timed(peer, memory=memory), buildah_setup, buildah_cleanup),
+        Side("cloudfs", lambda: timed(commit, memory=memory), cloudfs_setup,
+             lambda: command(bench.cloudfs("umount", bench.mnt), check=False), cloudfs_finish),
+        Side("buildah", lambda: timed(peer, memory=memory), buildah_setup,
+             lambda: command(bench.containers("buildah", "umount", container), check=False), buildah_finish),
     ], repeat, goal)
 
 
@@ -151,46 +145,63 @@ def commit_rows(bench):
 
 # --- load and import ----------------------------------------------------------------------------------
 
+class Fresh:
+    """Directories of one use, a new one for each run; removed at the end."""
+
+    def __init__(self, bench, name):
+        self.pattern, self.number = f"{bench.run}/{name}", 0
+        self.bench, self.path = bench, None
+
+    def next(self):
+        self.number += 1
+        self.path = f"{self.pattern}-{self.number}"
+        self.remove(self.path)
+
+    def next_peer(self):
+        self.next()
+        os.makedirs(f"{self.path}/root")
+
+    def remove(self, path):
+        # containers/storage leaves its own directory mounted on itself.
+        subprocess.run(["umount", f"{path}/root/overlay"], stderr=subprocess.DEVNULL)
+        remove(path)
+
+    def finish(self):
+        for n in range(1, self.number + 1):
+            self.remove(f"{self.pattern}-{n}")
+
+
 def load_row(bench):
-    store, peer, bundle = f"{bench.run}/load-store", f"{bench.run}/load-peer", f"{bench.run}/load-bundle"
-
-    def no_peer_store():
-        bench.remove_peer_store(peer)
-        os.makedirs(f"{peer}/root")
-
-    load = bench.cloudfs("load", "-i", bench.oci("v1"), "-t", "bench:v1", store=store)
-    unpack = ["umoci", "unpack", "--image", f"{bench.oci('v1')}:v1", bundle]
+    ours, peer, bundle = (Fresh(bench, f"load-{name}") for name in ("store", "peer", "bundle"))
+    layout = bench.oci("v1")
     return Row("load", "load of the image from an OCI layout, gzip layers", [
-        Side("cloudfs", lambda: timed(load, memory=True), lambda: remove(store), lambda: remove(store)),
-        Side("skopeo copy", lambda: timed(bench.skopeo("v1", store=peer), memory=True), no_peer_store,
-             lambda: bench.remove_peer_store(peer)),
-        Side("umoci unpack", lambda: timed(unpack, memory=True), lambda: remove(bundle), lambda: remove(bundle)),
+        Side("cloudfs", lambda: timed(bench.cloudfs("load", "-i", layout, "-t", "bench:v1", store=ours.path),
+                                      memory=True), ours.next, None, ours.finish),
+        Side("skopeo copy", lambda: timed(bench.skopeo("v1", store=peer.path), memory=True),
+             peer.next_peer, None, peer.finish),
+        Side("umoci unpack", lambda: timed(["umoci", "unpack", "--image", f"{layout}:v1", bundle.path], memory=True),
+             bundle.next, None, bundle.finish),
     ], 3, "4 times faster, under 64 MiB")
 
 
 def import_row(bench):
-    store, peer, container = f"{bench.run}/import-store", f"{bench.run}/import-peer", "bench-import"
-    rootfs = f"{bench.data}/rootfs"
-
-    def buildah_setup():
-        bench.remove_peer_store(peer)
-        os.makedirs(f"{peer}/root")
-        command(bench.containers("buildah", "from", "--name", container, "scratch", store=peer))
+    ours, peer = Fresh(bench, "import-store"), Fresh(bench, "import-peer")
+    rootfs, container = f"{bench.data}/rootfs", "bench-import"
 
     def buildah(*args):
-        return bench.containers("buildah", *args, store=peer)
+        return bench.containers("buildah", *args, store=peer.path)
 
-    def buildah_cleanup():
-        command(buildah("rm", container), check=False)
-        bench.remove_peer_store(peer)
+    def buildah_setup():
+        peer.next_peer()
+        command(buildah("from", "--name", container, "scratch"))
 
     return Row("import", "import of the directory", [
-        Side("cloudfs", lambda: timed(bench.cloudfs("import", rootfs, "-t", "bench:import", store=store),
-                                      memory=True), lambda: remove(store), lambda: remove(store)),
+        Side("cloudfs", lambda: timed(bench.cloudfs("import", rootfs, "-t", "bench:import", store=ours.path),
+                                      memory=True), ours.next, None, ours.finish),
         Side("buildah copy, commit", lambda: timed(
             buildah("copy", "--quiet", container, rootfs, "/"),
             buildah("commit", "--quiet", container, "localhost/bench:import"), memory=True),
-            buildah_setup, buildah_cleanup),
+            buildah_setup, None, peer.finish),
     ], 3, "under 64 MiB")
 
 
@@ -282,28 +293,30 @@ def distinct_bytes(*tops):
 
 
 def disk_facts(bench, sides):
-    store, peer = f"{bench.run}/disk-store", f"{bench.run}/disk-peer"
+    ours, peer = Fresh(bench, "disk-store"), Fresh(bench, "disk-peer")
     distinct = distinct_bytes(f"{bench.data}/layers")
     facts = [("distinct content of v1 and v2", f"{distinct / 1e6:.0f} MB", "")]
 
-    def used(name, top, goal=""):
+    def used(what, name, top, goal=""):
         size = disk_used(top)
-        facts.append((name, f"{size / 1e6:.0f} MB, {size / distinct:.3f} times the distinct content", goal))
+        facts.append((f"disk for two versions, {what}: {name}",
+                      f"{size / 1e6:.0f} MB, {size / distinct:.3f} times the distinct content", goal))
 
-    for v2, what in (("v2", "one layer made again"), ("v2-rebuilt", "all layers made again on another day")):
-        if "cloudfs" in sides:
-            fresh(store)
-            for name in ("v1", v2):
-                command(bench.cloudfs("load", "-i", bench.oci(name), "-t", f"bench:{name}", store=store))
-            used(f"disk for two versions, {what}: cloudfs", store, "under 1.02 times")
-            remove(store)
-        if "peers" in sides:
-            bench.remove_peer_store(peer)
-            os.makedirs(f"{peer}/root")
-            for name in ("v1", v2):
-                command(bench.skopeo(name, store=peer))
-            used(f"disk for two versions, {what}: containers-storage", f"{peer}/root")
-            bench.remove_peer_store(peer)
+    try:
+        for v2, what in (("v2", "one layer made again"), ("v2-rebuilt", "all layers made again on another day")):
+            if "cloudfs" in sides:
+                ours.next()
+                for name in ("v1", v2):
+                    command(bench.cloudfs("load", "-i", bench.oci(name), "-t", f"bench:{name}", store=ours.path))
+                used(what, "cloudfs", ours.path, "under 1.02 times")
+            if "peers" in sides:
+                peer.next_peer()
+                for name in ("v1", v2):
+                    command(bench.skopeo(name, store=peer.path))
+                used(what, "containers-storage", f"{peer.path}/root")
+    finally:
+        ours.finish()
+        peer.finish()
     return facts
 
 
@@ -383,11 +396,20 @@ def wanted_sides(row, sides):
     return row
 
 
+def finish(leftovers, directory, now=False):
+    """Removes what rows left behind at the end of all, or earlier where the disk gets full; what is left to do."""
+    if not now and shutil.disk_usage(directory).free > 25e9:
+        return leftovers
+    for step in leftovers:
+        step()
+    return []
+
+
 def main(argv):
     opts = options(argv)
     directory = os.path.abspath(os.environ["BENCH_DIR"])
     bench = Bench(directory, os.path.abspath(os.environ["CLOUDFS"]))
-    rows = {r.key: r for r in commit_rows(bench) + [load_row(bench), import_row(bench)] + look_rows(bench)}
+    rows = {r.key: r for r in look_rows(bench) + commit_rows(bench) + [load_row(bench), import_row(bench)]}
     order = list(rows) + list(FACT_ROWS)
     if opts.list:
         for key in order:
@@ -398,12 +420,17 @@ def main(argv):
         print(f"run.sh: no row {unknown[0]}; there are: {' '.join(order)}", file=sys.stderr)
         return 2
     sides = {opts.only} if opts.only else {"cloudfs", "peers"}
-    results, failed = load_results(f"{directory}/results.json"), False
+    results, failed, leftovers = load_results(f"{directory}/results.json"), False, []
     for key in opts.rows or order:
         load = os.getloadavg()[0]
         print(f"bench: {key}", file=sys.stderr)
         if key in rows:
-            record(results, rows[key], run_row(wanted_sides(rows[key], sides), opts.runs), load)
+            row = wanted_sides(rows[key], sides)
+            leftovers += [s.finish for s in row.sides if s.finish]
+            try:
+                record(results, row, run_row(row, opts.runs), load)
+            finally:
+                leftovers = finish(leftovers, directory)
             failed |= any("failed" in s for s in results[key]["sides"].values())
         else:
             row = Row(key, "", [])
@@ -416,6 +443,7 @@ def main(argv):
                 del results[key]
                 failed = True
         save_results(f"{directory}/results.json", results)
+    finish(leftovers, directory, now=True)
     text = markdown(results, order, machine_facts(directory, bench.cloudfs_bin))
     with open(f"{directory}/results.md", "w") as f:
         f.write(text)

@@ -228,11 +228,11 @@ check_images() {
     said ': 10,'
     run "cloudfs cat $old:etc/daemon.json | grep max-concurrent-downloads"
     said ': 20,'
-    run_to 1 "cloudfs diff $old $new"
+    run_to 1 "cloudfs diff $new $old"
     said '^C /?etc/daemon\.json$'
     said '^C /?etc/kubeadm\.yml$'
     not_said 'bin/kubelet'
-    run_to 1 "cloudfs diff -p $old $new | grep '^[-+]'"
+    run_to 1 "cloudfs diff -p $new $old | grep '^[-+]'"
     said '^-  "max-concurrent-downloads": 20,$'
     said '^\+  "max-concurrent-downloads": 10,$'
     said '^\+  podSubnet: 172\.20\.0\.0/14$'
