@@ -167,6 +167,22 @@ static int copy_up_orphan(struct cf_union *u, struct cf_vnode *node, const char 
     return 0;
 }
 
+void cf_union_set_changed(struct cf_union *u, cf_union_changed_fn *fn, void *context)
+{
+    u->changed = fn;
+    u->changed_context = context;
+}
+
+/* The disk's ctime takes the place of the tree's, and the directory above has a new one, too. */
+static void tell_changed(struct cf_union *u, const struct cf_vnode *node)
+{
+    if (!u->changed)
+        return;
+    u->changed(u->changed_context, node->ino);
+    if (node->parent)
+        u->changed(u->changed_context, node->parent->ino);
+}
+
 static int copy_up_one(struct cf_union *u, struct cf_vnode *node)
 {
     char temp[24];
@@ -189,6 +205,8 @@ static int copy_up_one(struct cf_union *u, struct cf_vnode *node)
     }
     if (r)
         drop_temp(u, temp);
+    else
+        tell_changed(u, node);
     return r;
 }
 
@@ -329,6 +347,8 @@ int cf_copy_up_data(struct cf_union *u, struct cf_vnode *node, int64_t size)
             return r;
     }
     int r = entry.metacopy ? fill(u, node, out, &entry, size) : 0;
+    if (!r && entry.metacopy && u->changed)
+        u->changed(u->changed_context, node->ino);
     cf_upper_entry_done(&entry);
     return r;
 }

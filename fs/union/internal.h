@@ -83,6 +83,9 @@ struct cf_union {
     bool read_only;
     uid_t uid; /* of this process */
 
+    cf_union_changed_fn *changed; /* or NULL; see cf_union_set_changed */
+    void *changed_context;
+
     pthread_rwlock_t ns;
 
     pthread_mutex_t table;

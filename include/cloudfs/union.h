@@ -46,6 +46,14 @@ int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_
 void cf_union_close(struct cf_union *u);
 CF_DEFINE_CLEANUP(struct cf_union *, cf_union_close)
 
+/*
+ * From now on fn hears of each inode whose attributes change as a side effect of something else: it
+ * is copied up, or a child of it. For whoever caches attributes. Called with locks held: fn must not
+ * call the union. Set before other threads use the union.
+ */
+typedef void cf_union_changed_fn(void *context, uint64_t ino);
+void cf_union_set_changed(struct cf_union *u, cf_union_changed_fn *fn, void *context);
+
 /* Who asks: owner of what is created, and the umask where it still has to be applied. */
 struct cf_caller {
     uid_t uid;
