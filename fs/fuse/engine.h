@@ -35,6 +35,7 @@ struct cf_engine {
     struct fuse_session *session;
     struct cf_ioctl_info info;
     const char *mountpoint;
+    bool unchecked;   /* mounted without default_permissions */
     bool initialised; /* INIT was answered; main thread only */
 
     pthread_mutex_t lock; /* guards all below */

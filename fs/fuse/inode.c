@@ -2,6 +2,7 @@
 /* Requests about an inode: attributes, extended attributes, the filesystem's own, ioctls. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include <cloudfs/scope.h>
@@ -89,6 +90,18 @@ static void reply_xattr(fuse_req_t req, ssize_t n, const char *buf, size_t size)
         (void)fuse_reply_buf(req, buf, (size_t)n);
 }
 
+/*
+ * Without the kernel's checks a user may give a file away, and then the kernel (6.2 and newer)
+ * still lets only its owner set an ACL: `cp -a` would fail. Programs that hear that there
+ * are no ACLs use chmod, which works. Files that have one show it.
+ */
+static ssize_t deny_acl(const struct cf_engine *engine, const char *name, ssize_t n)
+{
+    static const char acl[] = "system.posix_acl_";
+    bool denied = n == -ENODATA && engine->unchecked && !strncmp(name, acl, sizeof(acl) - 1);
+    return denied ? -EOPNOTSUPP : n;
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     char small[256];
@@ -97,7 +110,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
     ssize_t n = -ENOMEM;
     if (big || size <= sizeof(small))
         n = cf_union_getxattr(cf_engine_union(req), ino, name, buf, size);
-    reply_xattr(req, n, buf, size);
+    reply_xattr(req, deny_acl(cf_engine_of(req), name, n), buf, size);
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)

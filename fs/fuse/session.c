@@ -246,6 +246,13 @@ static int new_session(struct cf_engine *engine, int fd, struct cf_error *err)
     return 0;
 }
 
+/* Only attributes are dropped, so the kernel asks nothing before it returns. */
+static void drop_attributes(void *context, uint64_t ino)
+{
+    struct cf_engine *engine = context;
+    (void)fuse_lowlevel_notify_inval_inode(engine->session, ino, -1, 0);
+}
+
 static int fill_info(struct cf_engine *engine, const struct cf_fuse_session *session,
                      struct cf_error *err)
 {
@@ -272,6 +279,7 @@ static int run_session(struct cf_engine *engine, const struct cf_fuse_session *s
         return r;
     (void)CF_TAKE_FD(fd);
     struct fuse_session *owned cf_cleanup(fuse_session_destroy_ptr) = engine->session;
+    cf_union_set_changed(engine->u, drop_attributes, engine);
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGTERM);
     (void)sigaddset(&ends, SIGINT);
@@ -281,13 +289,15 @@ static int run_session(struct cf_engine *engine, const struct cf_fuse_session *s
     r = signal_fd < 0 ? cf_fail_errno(err, errno, "cannot make a signalfd")
                       : serve(engine, session, signal_fd, err);
     cf_engine_drop_parked(engine);
+    cf_union_set_changed(engine->u, NULL, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }
 
 int cf_fuse_run(struct cf_union *u, const struct cf_fuse_session *session, struct cf_error *err)
 {
-    struct cf_engine engine = {.u = u, .mountpoint = session->mountpoint};
+    struct cf_engine engine = {
+        .u = u, .mountpoint = session->mountpoint, .unchecked = session->unchecked};
 
     engine.parked_end = &engine.parked;
     pthread_mutex_init(&engine.lock, NULL);

@@ -74,6 +74,7 @@ static int serve(struct serving *serving, struct cf_union *u, struct cf_error *e
         .mountpoint = start->mount->mountpoint,
         .id = start->mount->id,
         .root = cf_store_root(start->store),
+        .unchecked = !start->settings.default_permissions,
         .ready = tell_ready,
         .context = serving,
     };
@@ -126,10 +127,6 @@ int cf_daemon_run(struct cf_start *start, int *ready_fd, struct cf_error *err)
     int r = cf_union_open(&options, &u, err);
     if (r < 0)
         return r;
-    if (start->fresh_upper)
-        r = cf_root_copy(u, start->tree);
-    if (r < 0)
-        return cf_fail_errno(err, -r, "cannot give the upper the attributes of the image's root");
     r = serve(&serving, u, err);
     if (r < 0)
         return r;

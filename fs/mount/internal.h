@@ -91,8 +91,7 @@ int cf_mount_pick(struct cf_mount *const *mounts, size_t count, const char *text
 
 /* ---- root.c ---- */
 
-/* Gives the root of a fresh upper the metadata of the image's root. */
-int cf_root_copy(struct cf_union *u, const struct cf_tree *tree);
+/* Whether the root's owner, mode and xattrs are those of the image's root. */
 bool cf_root_is_same(struct cf_union *u, const struct cf_tree *tree);
 
 /* ---- start.c, daemon.c ---- */
@@ -108,9 +107,9 @@ struct cf_start {           /* what the daemon inherits */
     int upper_fd, work_fd; /* -1: read-only */
     int lock_fd;           /* taken */
     bool own_upper;        /* it lies in the store */
-    bool fresh_upper;      /* made by this start */
     bool fresh;            /* made by this start; removed if it fails */
     bool foreground;
+    struct cf_mount *before; /* of a resumed mount: put back if the start fails */
 };
 /*
  * The daemon's life: union, mount, serve, tidy up. *ready_fd (-1: nobody waits) gets a struct

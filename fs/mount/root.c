@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root directory of a mount shows the upper directory's own metadata, as in overlayfs. A fresh
- * upper therefore gets those of the image's root, and counts as changed when they differ.
+ * The root directory of a mount shows the upper directory's own metadata, as in overlayfs. The
+ * union gives a fresh upper those of the image's root; the mount is changed when they differ.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,39 +30,14 @@ static int each_xattr(struct cf_union *u, const struct cf_tree *tree, xattr_fn *
     return r;
 }
 
-/* What this user or disk cannot store is left out, as it would be by cp -a. */
-static int copy_xattr(struct cf_union *u, const char *shown, const struct cf_xattr *xattr)
-{
-    int r = cf_union_setxattr(u, CF_ROOT_INO, shown, xattr->value, xattr->value_len, 0);
-    return r == -EPERM || r == -ENOTSUP ? 0 : r;
-}
-
 static int inode_attr(const struct cf_tree *tree, struct stat *ret_attr)
 {
     struct cf_inode inode;
     int r = cf_tree_inode(tree, cf_tree_root(tree), &inode);
     if (r < 0)
         return r;
-    *ret_attr = (struct stat){.st_mode = inode.mode,
-                              .st_uid = inode.uid,
-                              .st_gid = inode.gid,
-                              .st_mtim = {inode.mtime_sec, inode.mtime_nsec},
-                              .st_atim = {inode.mtime_sec, inode.mtime_nsec}};
+    *ret_attr = (struct stat){.st_mode = inode.mode, .st_uid = inode.uid, .st_gid = inode.gid};
     return 0;
-}
-
-int cf_root_copy(struct cf_union *u, const struct cf_tree *tree)
-{
-    struct stat attr, result;
-    int r = inode_attr(tree, &attr);
-    if (r == 0)
-        r = each_xattr(u, tree, copy_xattr);
-    if (r == 0) /* owner first: chown clears bits of the mode */
-        r = cf_union_setattr(u, CF_ROOT_INO, NULL, &attr, CF_SET_UID | CF_SET_GID, &result);
-    if (r < 0)
-        return r;
-    return cf_union_setattr(u, CF_ROOT_INO, NULL, &attr, CF_SET_MODE | CF_SET_ATIME | CF_SET_MTIME,
-                            &result);
 }
 
 /* 0: the same value is there; 1: it is not. */

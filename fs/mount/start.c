@@ -30,6 +30,7 @@ static void start_done(struct cf_start *start)
     cf_close_fd(&start->lock_fd);
     cf_tree_close(start->tree);
     cf_mount_free(start->mount);
+    cf_mount_free(start->before);
     cf_settings_done(&start->settings);
 }
 
@@ -77,10 +78,9 @@ static int set_place(struct cf_start *start, const char *path, bool nonempty, st
 
 /* ---- upper and work ---- */
 
-static int open_dir(const char *path, int *ret_fd, bool *ret_made, struct cf_error *err)
+static int open_dir(const char *path, int *ret_fd, struct cf_error *err)
 {
-    *ret_made = mkdir(path, 0700) == 0;
-    if (!*ret_made && errno != EEXIST)
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return cf_fail_errno(err, errno, "cannot make directory %s", CF_QUOTE(path));
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return *ret_fd < 0 ? cf_fail_errno(err, errno, "cannot open directory %s", CF_QUOTE(path)) : 0;
@@ -90,13 +90,12 @@ static int open_dir(const char *path, int *ret_fd, bool *ret_made, struct cf_err
 static int open_upper(struct cf_start *start, struct cf_error *err)
 {
     struct stat upper, work;
-    bool made;
 
     if (start->mount->read_only)
         return 0;
-    int r = open_dir(start->mount->upper, &start->upper_fd, &start->fresh_upper, err);
+    int r = open_dir(start->mount->upper, &start->upper_fd, err);
     if (r == 0)
-        r = open_dir(start->mount->work, &start->work_fd, &made, err);
+        r = open_dir(start->mount->work, &start->work_fd, err);
     if (r < 0)
         return r;
     if (fstat(start->upper_fd, &upper) < 0 || fstat(start->work_fd, &work) < 0)
@@ -252,6 +251,12 @@ static int take_options(struct cf_start *start, const struct cf_mount_options *o
     return mount->options ? 0 : cf_fail_errno(err, ENOMEM, "mount options");
 }
 
+static bool is_described(const struct cf_mount *mount, const struct cf_mount *before)
+{
+    return !strcmp(mount->mountpoint, before->mountpoint) &&
+           !strcmp(mount->options, before->options);
+}
+
 static int start_again(struct cf_start *start, const struct cf_mount_options *options,
                        struct cf_error *err)
 {
@@ -260,6 +265,8 @@ static int start_again(struct cf_start *start, const struct cf_mount_options *op
     if (options->upper || start->settings.upper)
         return cf_fail(err, -EINVAL, "a resumed mount has its upper already");
     int r = cf_mount_find(start->store, options->resume, &start->mount, err);
+    if (r == 0)
+        r = cf_mount_load(start->store, start->mount->id, &start->before, err);
     if (r < 0)
         return r;
     struct cf_mount *mount = start->mount;
@@ -280,7 +287,18 @@ static int start_again(struct cf_start *start, const struct cf_mount_options *op
         r = open_files(start, err);
     if (r == 0)
         r = open_upper(start, err);
-    return r < 0 ? r : cf_mount_save(start->store, mount, true, err);
+    if (r < 0)
+        return r;
+    return is_described(mount, start->before) ? 0 : cf_mount_save(start->store, mount, true, err);
+}
+
+/* A start that failed has not been. */
+static void put_back(struct cf_start *start)
+{
+    if (start->fresh)
+        (void)cf_mount_forget(start->store, start->mount->id, NULL);
+    else if (start->before && !is_described(start->mount, start->before))
+        (void)cf_mount_save(start->store, start->before, true, NULL);
 }
 
 /* ---- the fork ---- */
@@ -374,8 +392,8 @@ int cf_mount_start(struct cf_store *store, const struct cf_mount_options *option
     int r = cf_settings_parse(options->options, geteuid() == 0, &start.settings, err);
     if (r == 0)
         r = start_parsed(&start, options, err);
-    if (r < 0 && start.fresh)
-        (void)cf_mount_forget(store, start.mount->id, NULL);
+    if (r < 0)
+        put_back(&start);
     if (r == 0)
         memcpy(ret_id, start.mount->id, CF_MOUNT_ID_SIZE);
     return r;

@@ -16,9 +16,10 @@
 
 #include "internal.h"
 
-#define PATIENCE_MS 60000     /* for a daemon that writes back and closes */
-#define LAZY_PATIENCE_MS 1000 /* others may keep a lazily unmounted one for as long as they like \
-                               */
+#define PATIENCE_MS 60000 /* for a daemon that writes back and closes */
+#define LAZY_PATIENCE_MS                                                    \
+    1000 /* others may keep a lazily unmounted one for as long as they like \
+          */
 
 /* A descriptor that polls readable when the process is gone; -1 where the kernel has none, or
  * the process is in another PID namespace. */

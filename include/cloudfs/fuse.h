@@ -36,6 +36,7 @@ struct cf_fuse_session {
     const char *id;               /* what CF_IOC_INFO tells: at most 23 bytes, */
     const char *root;             /* and 999 */
     unsigned int threads;         /* 0: a default */
+    bool unchecked;               /* mounted without default_permissions */
     void (*ready)(void *context); /* called once, when the mount answers */
     void *context;
 };
