@@ -2,7 +2,6 @@
 /* Requests about an inode: attributes, extended attributes, the filesystem's own, ioctls. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include <cloudfs/scope.h>
@@ -52,12 +51,33 @@ static unsigned int set_flags(struct stat *attr, int to_set)
     return which;
 }
 
+/*
+ * In a mount without the kernel's checks an ordinary user stands for root: what he owns ships as
+ * root's. Giving it to root changes nothing then; if it did, the kernel (which lets only a file's
+ * owner set its ACL) would make each `cp -a` and `tar -p` of root's files fail.
+ */
+static unsigned int keep_own(fuse_req_t req, fuse_ino_t ino, const struct stat *attr,
+                             unsigned int which)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    struct stat now;
+
+    if (!(which & (CF_SET_UID | CF_SET_GID)) || !cf_engine_of(req)->unchecked ||
+        cf_union_getattr(cf_engine_union(req), ino, &now) < 0)
+        return which;
+    if (attr->st_uid == 0 && now.st_uid == ctx->uid)
+        which &= ~(unsigned int)CF_SET_UID;
+    if (attr->st_gid == 0 && now.st_gid == ctx->gid)
+        which &= ~(unsigned int)CF_SET_GID;
+    return which;
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
                        struct fuse_file_info *fi)
 {
     struct cf_file *file = fi ? cf_engine_handle(fi)->file : NULL;
     struct stat result;
-    unsigned int which = set_flags(attr, to_set);
+    unsigned int which = keep_own(req, ino, attr, set_flags(attr, to_set));
     int r = cf_union_setattr(cf_engine_union(req), ino, file, attr, which, &result);
     reply_attr(req, r, &result);
 }
@@ -90,18 +110,6 @@ static void reply_xattr(fuse_req_t req, ssize_t n, const char *buf, size_t size)
         (void)fuse_reply_buf(req, buf, (size_t)n);
 }
 
-/*
- * Without the kernel's checks a user may give a file away, and then the kernel (6.2 and newer)
- * still lets only its owner set an ACL: `cp -a` would fail. Programs that hear that there
- * are no ACLs use chmod, which works. Files that have one show it.
- */
-static ssize_t deny_acl(const struct cf_engine *engine, const char *name, ssize_t n)
-{
-    static const char acl[] = "system.posix_acl_";
-    bool denied = n == -ENODATA && engine->unchecked && !strncmp(name, acl, sizeof(acl) - 1);
-    return denied ? -EOPNOTSUPP : n;
-}
-
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     char small[256];
@@ -110,7 +118,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
     ssize_t n = -ENOMEM;
     if (big || size <= sizeof(small))
         n = cf_union_getxattr(cf_engine_union(req), ino, name, buf, size);
-    reply_xattr(req, deny_acl(cf_engine_of(req), name, n), buf, size);
+    reply_xattr(req, n, buf, size);
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
