@@ -13,6 +13,7 @@ case ${BUILD:=build} in
 /*) CLOUDFS=$BUILD/cloudfs ;;
 *) CLOUDFS=$top/$BUILD/cloudfs ;;
 esac
+self=$top/tests/integration/${0##*/} # whatever the working directory is by then
 umask 022
 work=$(mktemp -d "${TMPDIR:-/tmp}/cloudfs-it.XXXXXX")
 chmod 755 "$work"
@@ -184,7 +185,7 @@ need_user_fuse() {
         dir=$(mktemp -d) && mount --make-rprivate / && mount -t tmpfs -o mode=755 none "$dir" &&
         mknod -m 666 "$dir/fuse" c 10 229 && mount --bind "$dir/fuse" /dev/fuse &&
         umount -l "$dir" && rmdir "$dir" || { echo "SKIP: no private /dev/fuse"; exit 77; }
-        exec bash "$@"' sh "$0" "$@"
+        exec bash "$@"' sh "$self" "$@"
 }
 
 # json FILE EXPRESSION: prints what the Python expression says of d, the one document in the file
