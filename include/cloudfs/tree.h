@@ -26,7 +26,7 @@
 #include <cloudfs/error.h>
 #include <cloudfs/scope.h>
 
-/* Content up to this many bytes is kept inside the tree (found by measurement, docs/design.md). */
+/* Content up to this many bytes is kept inside the tree (why this many: docs/design.md). */
 #define CF_INLINE_MAX 2048
 #define CF_NAME_MAX 255
 #define CF_SYMLINK_MAX 4095
