@@ -42,7 +42,7 @@ struct cf_layer_info {
 };
 
 struct cf_layer_read_options {
-    cf_source_fn *source;
+    cf_source_fn *source; /* by one thread at a time, not always the caller's */
     void *source_context;
     const char *what;       /* what the source is, for messages */
     const char *media_type; /* of the form read, recorded in blobs.json; NULL: by its magic */
@@ -82,9 +82,9 @@ int cf_layer_write(struct cf_store *store, const struct cf_digest *diff_id, cf_s
 /* ---- the canonical form ---- */
 
 /*
- * Content of a node's file while the canonical tar is written: fills data at offset, returns the
- * count. Called in order; done is called after a file's last byte (its digest may then be set on
- * the node).
+ * Content of files whose object is not known yet (the size set, an all-zero digest), while the
+ * canonical tar is written: one file after the other, from its first byte; read returns up to len
+ * bytes, and 0 too early is -EIO. open and close may be NULL. close is called once open succeeded.
  */
 struct cf_content_source {
     int (*open)(void *context, struct cf_node *node, struct cf_error *err);
@@ -108,11 +108,12 @@ int cf_layer_write_canonical(struct cf_store *store, struct cf_builder *builder,
                              void *sink_context, struct cf_error *err);
 
 /*
- * Publishes the layer that a builder holds, in canonical form (durable unless no_sync): writes its
- * tree, an empty recipe, blobs.json. Where content is given, the bytes that content->read hands out
- * are both hashed into the tar's digest and, for files larger than CF_INLINE_MAX, into the file's
- * own digest at the same time on another core; before_close is told the digest of each such file,
- * and must see to it that the object is there (see commit). An empty builder makes the layer of no
+ * Publishes the layer that a builder holds, in canonical form (durable): writes its tree, an empty
+ * recipe, blobs.json. Where content is given, the bytes that content->read hands out are hashed
+ * into the tar's digest and into the file's own at the same time, on other cores. For each such
+ * file: open, read to the end, file_done with its digest (already set on the node), close;
+ * file_done must see to it that the object is there. Whiteouts and implicit directories of the
+ * builder lose what their tar does not say (owners, times). An empty builder makes the layer of no
  * entries.
  */
 struct cf_layer_build_options {
@@ -120,7 +121,6 @@ struct cf_layer_build_options {
     int (*file_done)(void *context, struct cf_node *node, const struct cf_digest *digest,
                      uint64_t size, struct cf_error *err);
     void *file_done_context;
-    bool no_sync; /* the caller calls cf_store_sync and publishes later */
     cf_progress_fn *progress;
     void *progress_context;
 };
