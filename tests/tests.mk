@@ -23,6 +23,9 @@ check-unit: $(UNIT:%=$(BUILD)/tests/unit/%) ## the unit tests (T=name for one, i
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
 	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
 
+# Fuzz targets reach a few parsers that are nobody's but their folder's.
+$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer
+
 # LIBFUZZER=1 (with clang): a fuzzer. Otherwise a program that replays a corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay_main.o) \
 		$(BUILD)/libcloudfs.a

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../../builder/layer/codec.h"
+#include <cloudfs/decoder.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,7 +13,7 @@
 #include <cloudfs/io.h>
 #include <cloudfs/layer.h>
 
-#include "../../builder/layer/recipe.h"
+#include "recipe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,7 +14,7 @@
 #include <cloudfs/tar.h>
 #include <cloudfs/tree.h>
 
-#include "../../builder/layer/place.h"
+#include "place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
