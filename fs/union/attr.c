@@ -206,9 +206,8 @@ static int change_owner_and_mode(struct cf_union *u, struct cf_place *place,
     if (u->user && S_ISLNK(disk.st_mode) &&
         (want.st_uid != disk.st_uid || want.st_gid != disk.st_gid))
         return convert_symlink(u, place, &disk, &want);
-    bool overridden = before.st_uid != disk.st_uid || before.st_gid != disk.st_gid ||
-                      before.st_mode != disk.st_mode;
-    bool always = u->user && (which & (CF_SET_UID | CF_SET_GID) || overridden);
+    bool always = u->user && (which & (CF_SET_UID | CF_SET_GID) ||
+                              cf_upper_is_overridden(place->fd, place->name));
     if (!always && want.st_mode == before.st_mode && want.st_uid == disk.st_uid &&
         want.st_gid == disk.st_gid && which & CF_SET_MODE && !S_ISLNK(disk.st_mode))
         return cf_at_chmod(place->fd, place->name, disk.st_mode & 07777); /* moves ctime */

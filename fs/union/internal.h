@@ -226,6 +226,8 @@ int cf_upper_set_ino(struct cf_union *u, int fd, const char *name, uint64_t ino)
 int cf_upper_get_links(struct cf_union *u, int fd, const char *name, uint32_t *ret_links);
 int cf_upper_set_links(struct cf_union *u, int fd, const char *name, uint32_t links);
 bool cf_upper_is_metacopy(struct cf_union *u, int fd, const char *name);
+/* Whether override_stat is there. */
+bool cf_upper_is_overridden(int fd, const char *name);
 /* As users see it: override_stat applied; st_ino, st_nlink of the disk. */
 int cf_upper_stat(struct cf_union *u, int fd, const char *name, struct stat *ret_stat);
 /*

@@ -154,7 +154,9 @@ static int mend_ino(struct cf_union *u, struct cf_vnode *dir, const char *name, 
         return 0;
     struct cf_dirfd at cf_autodirfd = CF_DIRFD_INIT;
     int r = cf_dirfd_get(u, dir, &at);
-    return r ? r : cf_upper_set_ino(u, at.fd, name, f->ino);
+    if (!r)
+        r = cf_upper_set_ino(u, at.fd, name, f->ino);
+    return r == -EPERM ? 0 : r; /* a symlink, as an ordinary user: the number is for this mount */
 }
 
 int cf_found_node(struct cf_union *u, struct cf_vnode *dir, const char *name,

@@ -370,8 +370,6 @@ int cf_union_link(struct cf_union *u, uint64_t ino, uint64_t dir, const char *na
     struct cf_pin node cf_autopin = cf_pin_get(u, ino);
     if (!parent.node || !node.node)
         return -ESTALE;
-    if (cf_vnode_is_dir(node.node))
-        return -EPERM;
     struct cf_dirfd at cf_autodirfd = CF_DIRFD_INIT;
     struct cf_place from cf_autoplace = CF_PLACE_INIT;
     CF_NS_EXCLUSIVE(u);
@@ -379,6 +377,8 @@ int cf_union_link(struct cf_union *u, uint64_t ino, uint64_t dir, const char *na
         return -ENOENT;
     bool whiteout;
     int r = check_free(u, parent.node, name, &whiteout);
+    if (!r && cf_vnode_is_dir(node.node))
+        r = -EPERM;
     if (!r)
         r = cf_copy_up(u, parent.node);
     if (!r)

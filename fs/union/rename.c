@@ -52,6 +52,8 @@ static int check(struct cf_union *u, const struct end *from, const struct end *t
         return -ENOENT;
     if (b && flags & RENAME_NOREPLACE)
         return -EEXIST;
+    if (a == b)
+        return 0;
     if (cf_vnode_is_dir(a) && is_below(to->dir.node, a))
         return -EINVAL;
     if (!b)

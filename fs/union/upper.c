@@ -234,6 +234,11 @@ static bool read_override(int fd, const char *name, struct stat *st)
     return parse_override(text, st);
 }
 
+bool cf_upper_is_overridden(int fd, const char *name)
+{
+    return cf_at_getxattr(fd, name, CF_OVERRIDE_XATTR, NULL, 0) >= 0;
+}
+
 static int write_override(int fd, const char *name, const struct stat *st)
 {
     char text[128];
