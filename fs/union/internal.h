@@ -278,6 +278,9 @@ int cf_find(struct cf_union *u, struct cf_vnode *dir, const char *name, struct c
 /* The node of what was found, pinned. */
 int cf_found_node(struct cf_union *u, struct cf_vnode *dir, const char *name,
                   struct cf_found *found, struct cf_vnode **ret_node);
+/* Gives a node that lives on a descriptor the name that was found for it. ns exclusive. */
+int cf_vnode_revive(struct cf_union *u, struct cf_vnode *node, struct cf_vnode *dir,
+                    const char *name);
 int cf_found_stat(struct cf_union *u, const struct cf_found *found, const struct cf_vnode *node,
                   struct stat *ret_stat);
 int cf_name_check(const char *name);

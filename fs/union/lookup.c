@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -187,7 +188,7 @@ int cf_found_node(struct cf_union *u, struct cf_vnode *dir, const char *name,
         if (r != -EEXIST)
             return r;
         bool same = same_object(u, node, found);
-        if (same && found->here && !found->indexed)
+        if (same && found->here && !found->indexed && !(node->flags & CF_VN_DELETED))
             r = cf_vnode_add_alias(u, node, dir, name, strlen(name));
         else
             r = same ? 0 : -EEXIST;
@@ -215,28 +216,67 @@ static int lookup_dots(struct cf_union *u, struct cf_vnode *dir, const char *nam
     return cf_vnode_entry(u, node, ret_entry);
 }
 
+int cf_vnode_revive(struct cf_union *u, struct cf_vnode *node, struct cf_vnode *dir,
+                    const char *name)
+{
+    if (!(node->flags & CF_VN_DELETED))
+        return 0;
+    int r = cf_vnode_set_name(u, node, dir, name, strlen(name));
+    if (r)
+        return r;
+    node->flags &= (uint8_t)~CF_VN_DELETED;
+    if (node->extra && node->extra->fd >= 0)
+        (void)close(CF_TAKE_FD(node->extra->fd));
+    return 0;
+}
+
+/* A name of a hard link that was not known when its last known name was removed. */
+static int revive_found(struct cf_union *u, struct cf_vnode *dir, const char *name,
+                        struct cf_vnode *node)
+{
+    struct cf_pin again cf_autopin = {u, NULL};
+    struct cf_found found cf_autofound = {0};
+    CF_NS_EXCLUSIVE(u);
+    int r = cf_find(u, dir, name, &found);
+    if (!r)
+        r = cf_found_node(u, dir, name, &found, &again.node);
+    return r || again.node != node ? r : cf_vnode_revive(u, node, dir, name);
+}
+
+static int lookup_name(struct cf_union *u, struct cf_vnode *dir, const char *name,
+                       struct cf_vnode **ret_node, bool *ret_revive, struct cf_entry *ret_entry)
+{
+    struct cf_found found cf_autofound = {0};
+    CF_NS_SHARED(u);
+    if (!cf_vnode_is_dir(dir))
+        return -ENOTDIR;
+    *ret_revive = false;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return lookup_dots(u, dir, name, ret_entry);
+    int r = cf_find(u, dir, name, &found);
+    if (!r)
+        r = cf_found_node(u, dir, name, &found, ret_node);
+    struct cf_entry entry;
+    if (!r)
+        r = cf_found_stat(u, &found, *ret_node, &entry.attr);
+    if (r)
+        return r;
+    cf_vnode_ref(u, *ret_node);
+    entry.ino = (*ret_node)->ino;
+    *ret_revive = (*ret_node)->flags & CF_VN_DELETED;
+    *ret_entry = entry;
+    return 0;
+}
+
 int cf_union_lookup(struct cf_union *u, uint64_t dir, const char *name, struct cf_entry *ret_entry)
 {
     struct cf_pin parent cf_autopin = cf_pin_get(u, dir);
     if (!parent.node)
         return -ESTALE;
     struct cf_pin child cf_autopin = {u, NULL};
-    struct cf_found found cf_autofound = {0};
-    CF_NS_SHARED(u);
-    if (!cf_vnode_is_dir(parent.node))
-        return -ENOTDIR;
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return lookup_dots(u, parent.node, name, ret_entry);
-    int r = cf_find(u, parent.node, name, &found);
-    if (!r)
-        r = cf_found_node(u, parent.node, name, &found, &child.node);
-    struct cf_entry entry;
-    if (!r)
-        r = cf_found_stat(u, &found, child.node, &entry.attr);
-    if (r)
-        return r;
-    cf_vnode_ref(u, child.node);
-    entry.ino = child.node->ino;
-    *ret_entry = entry;
-    return 0;
+    bool revive = false;
+    int r = lookup_name(u, parent.node, name, &child.node, &revive, ret_entry);
+    if (!r && revive)
+        (void)revive_found(u, parent.node, name, child.node); /* else its descriptor serves on */
+    return r;
 }

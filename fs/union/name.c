@@ -353,13 +353,7 @@ static int name_linked(struct cf_union *u, struct cf_vnode *node, struct cf_vnod
         return 0;
     if (!(node->flags & CF_VN_DELETED))
         return cf_vnode_add_alias(u, node, dir, name, strlen(name));
-    int r = cf_vnode_set_name(u, node, dir, name, strlen(name));
-    if (r)
-        return r;
-    node->flags &= (uint8_t)~CF_VN_DELETED;
-    if (node->extra && node->extra->fd >= 0)
-        (void)close(CF_TAKE_FD(node->extra->fd));
-    return 0;
+    return cf_vnode_revive(u, node, dir, name);
 }
 
 int cf_union_link(struct cf_union *u, uint64_t ino, uint64_t dir, const char *name,

@@ -37,6 +37,9 @@ static bool is_last_name(struct cf_union *u, struct cf_vnode *node, const struct
 int cf_removal_begin(struct cf_union *u, struct cf_vnode *dir, const char *name,
                      struct cf_found *found, struct cf_vnode *node)
 {
+    int alive = cf_vnode_revive(u, node, dir, name);
+    if (alive)
+        return alive;
     if (!found->upper && cf_lower_links(u, found->nid) > 1) {
         int r = cf_copy_up(u, node); /* so that the other names know the new count of links */
         cf_found_done(found);

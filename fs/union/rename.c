@@ -34,7 +34,7 @@ static int end_find(struct cf_union *u, struct end *end)
     int r = cf_find(u, end->dir.node, end->name, &end->found);
     if (!r && !end->node.node)
         r = cf_found_node(u, end->dir.node, end->name, &end->found, &end->node.node);
-    return r;
+    return r ? r : cf_vnode_revive(u, end->node.node, end->dir.node, end->name);
 }
 
 static bool is_below(const struct cf_vnode *node, const struct cf_vnode *top)
