@@ -68,7 +68,7 @@ struct cf_layer_read_options {
 
 /*
  * Reads a layer into the store and publishes it (durable). Reading, inflating, hashing and storing
- * overlap on several threads; resident memory stays under about 24 MiB whatever the sizes. Safe to
+ * overlap on several threads; resident memory stays under about 32 MiB whatever the sizes. Safe to
  * call from several threads at once for different layers. Bad input: -EINVAL "layer X: entry
  * 'name': what is wrong"; nothing is left behind but unreferenced objects for gc.
  */
