@@ -39,6 +39,8 @@ int cf_layer_build(struct cf_store *store, struct cf_builder *builder,
 {
     struct cf_layer_info info = {0};
     int r = write_tar(store, builder, options, &info, err);
+    if (r == 0 && options->before_publish)
+        r = options->before_publish(options->before_publish_context, err);
     if (r < 0)
         return r;
     info.blob = info.diff_id;

@@ -112,15 +112,19 @@ int cf_layer_write_canonical(struct cf_store *store, struct cf_builder *builder,
  * recipe, blobs.json. Where content is given, the bytes that content->read hands out are hashed
  * into the tar's digest and into the file's own at the same time, on other cores. For each such
  * file: open, read to the end, file_done with its digest (already set on the node), close;
- * file_done must see to it that the object is there. Whiteouts and implicit directories of the
- * builder lose what their tar does not say (owners, times). An empty builder makes the layer of no
- * entries.
+ * file_done, or before_publish for all of them at the end, must see to it that the object is there.
+ * Whiteouts and implicit directories of the builder lose what their tar does not say (owners,
+ * times). An empty builder makes the layer of no entries.
  */
 struct cf_layer_build_options {
     const struct cf_content_source *content; /* NULL: all content is in the builder and store */
     int (*file_done)(void *context, struct cf_node *node, const struct cf_digest *digest,
                      uint64_t size, struct cf_error *err);
     void *file_done_context;
+    /* Called when all content was read and hashed, before anything is published: the caller sees to
+     * it that every file's object is there. May be NULL. */
+    int (*before_publish)(void *context, struct cf_error *err);
+    void *before_publish_context;
     cf_progress_fn *progress;
     void *progress_context;
 };
