@@ -168,6 +168,9 @@ int cf_mount_load(struct cf_store *store, const char *id, struct cf_mount **ret_
             return cf_fail_errno(err, ENOMEM, "mount %s", id);
     }
     find_state(store, mount);
+    r = cf_mount_advance_recover(store, mount);
+    if (r < 0)
+        return cf_fail_errno(err, -r, "cannot go on with advancing mount %s", id);
     *ret_mount = CF_TAKE(mount);
     return 0;
 }

@@ -52,6 +52,11 @@ int cf_dir_is_empty(int dirfd);
 /* Removes mounts/<id> with all that is in it. */
 int cf_mount_forget(struct cf_store *store, const char *id, struct cf_error *err);
 
+/* ---- advance.c ---- */
+
+/* Goes on with an advance that a crash has cut off; mount is changed to what it is then. */
+int cf_mount_advance_recover(struct cf_store *store, struct cf_mount *mount);
+
 /* ---- lock.c: mounts/<id>/lock ---- */
 
 /*

@@ -106,4 +106,10 @@ void cf_mount_thaw(struct cf_freeze *freeze);
 int cf_mount_set_image(struct cf_store *store, const struct cf_mount *mount, const char *reference,
                        const struct cf_digest *manifest, struct cf_error *err);
 
+/* The same for an upper that is not empty, whose changes the new image holds: image and an empty
+ * upper are taken on together, also if a crash comes between. The caller holds the idle mount's
+ * lock (cf_mount_freeze). */
+int cf_mount_advance(struct cf_store *store, const struct cf_mount *mount, const char *reference,
+                     const struct cf_digest *manifest, struct cf_error *err);
+
 #endif
