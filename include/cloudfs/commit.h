@@ -28,8 +28,8 @@ struct cf_image_options {
     const char *message; /* history comment */
     const char *author;
     const char *created_by; /* history; NULL: made from what changed */
-    bool has_timestamp; /* `created`, and mtimes of the new layer are clamped to it */
-    int64_t timestamp; /* seconds since the epoch */
+    bool has_timestamp;     /* `created`, and mtimes of the new layer are clamped to it */
+    int64_t timestamp;      /* seconds since the epoch */
     const struct cf_key_value *labels;
     size_t label_count;
     const struct cf_key_value *annotations;
@@ -40,9 +40,10 @@ struct cf_image_options {
 int cf_image_options_environment(struct cf_image_options *options, struct cf_error *err);
 
 /*
- * Puts config and manifest of base + layers (base NULL: from scratch) into the store, durably, and then the
- * name (NULL: none). Layers are in the store already. The base's config is kept, unknown members too; its
- * history is continued, one entry for each layer (count may be 0: a copy of the base with other metadata).
+ * Puts config and manifest of base + layers (base NULL: from scratch) into the store, durably, and
+ * then the name (NULL: none). Layers are in the store already. The base's config is kept, unknown
+ * members too; its history is continued, one entry for each layer (count may be 0: a copy of the
+ * base with other metadata).
  */
 struct cf_new_layer {
     struct cf_layer_info info;
@@ -56,9 +57,12 @@ int cf_image_create(struct cf_store *store, const struct cf_image *base,
 struct cf_commit_options {
     struct cf_image_options image;
     const char *name; /* reference to publish under; NULL only with dry_run */
-    bool squash; /* one layer of everything instead of base + 1 */
-    bool dry_run; /* says what would be in the layer, stores nothing */
-    bool advance; /* afterwards the mount continues on the new image with an empty upper */
+    bool squash;      /* one layer of everything instead of base + 1 */
+    bool dry_run;     /* says what would be in the layer, stores nothing */
+    /* Afterwards the mount is on the new image with an empty upper. A live mount is unmounted for
+     * that, and the caller mounts it again (resume), also after a failure; where it is in use the
+     * commit is made all the same, and -EBUSY tells that it was not advanced. */
+    bool advance;
     cf_progress_fn *progress;
     void *progress_context;
 };
@@ -66,7 +70,7 @@ struct cf_commit_options {
 /* One difference: 'A' added, 'C' changed, 'D' deleted. */
 struct cf_change {
     char kind;
-    char *path; /* no leading slash */
+    char *path;     /* no leading slash */
     bool meta_only; /* C: the content is the same */
     bool is_dir;
     uint64_t size; /* of the new content */
@@ -84,7 +88,7 @@ void cf_changes_sort(struct cf_changes *changes);
 
 struct cf_commit_result {
     struct cf_image *image; /* NULL for a dry run; the base's own where nothing changed */
-    bool unchanged; /* no layer was made */
+    bool unchanged;         /* no layer was made */
     struct cf_layer_info layer;
     struct cf_changes changes;
     uint64_t pause_us; /* how long a live mount was frozen */
@@ -92,8 +96,9 @@ struct cf_commit_result {
 void cf_commit_result_done(struct cf_commit_result *result);
 
 /*
- * Commits the changes of a mount (live: frozen meanwhile; idle: locked). Files move to objects/ and leave a
- * stub, where nobody has them open for writing; else they are copied or reflinked. The mount goes on.
+ * Commits the changes of a mount (live: frozen meanwhile; idle: locked). Files move to objects/ and
+ * leave a stub, where nobody has them open for writing; else they are copied or reflinked. The
+ * mount goes on.
  */
 struct cf_mount;
 int cf_commit(struct cf_store *store, const struct cf_mount *mount,
