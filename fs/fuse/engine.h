@@ -60,7 +60,8 @@ void cf_engine_reply(fuse_req_t req, int r);
 int cf_engine_freeze(struct cf_engine *engine, uint64_t fh);
 /* Thaws if fh is the one that froze (-EPERM otherwise), and processes what was parked. */
 int cf_engine_thaw(struct cf_engine *engine, uint64_t fh);
-/* Takes over buf->mem and returns true when the request has to wait. */
+/* True: the request is dealt with, for it has to wait (buf->mem is taken over), or interrupted one
+ * that waits. */
 bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf);
 void cf_engine_drop_parked(struct cf_engine *engine);
 void cf_engine_track(struct cf_engine *engine, struct cf_handle *handle);

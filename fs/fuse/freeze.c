@@ -6,7 +6,9 @@
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <cloudfs/log.h>
 #include <cloudfs/scope.h>
 
 #include "engine.h"
@@ -179,12 +181,53 @@ static bool changes_something(const struct fuse_buf *buf)
     return false;
 }
 
+/* Takes the parked request of that number out of the line; NULL when there is none. */
+static struct cf_parked *take_parked(struct cf_engine *engine, uint64_t unique)
+{
+    struct cf_parked *found = NULL;
+    pthread_mutex_lock(&engine->lock);
+    struct cf_parked **link = &engine->parked;
+    while (*link && ((const struct fuse_in_header *)(*link)->buf.mem)->unique != unique)
+        link = &(*link)->next;
+    if (*link) {
+        found = *link;
+        *link = found->next;
+        if (!*link)
+            engine->parked_end = link;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return found;
+}
+
+/*
+ * Whoever waits was interrupted or killed: the parked request fails with EINTR. Without this a
+ * freezer that is killed while other threads of it wait would never end, and never thaw.
+ */
+static bool interrupt_parked(struct cf_engine *engine, const struct fuse_buf *buf)
+{
+    const struct fuse_in_header *header = buf->mem;
+    const struct fuse_interrupt_in *interrupt = (const void *)(header + 1);
+
+    if (buf->size < sizeof(*header) + sizeof(*interrupt))
+        return false;
+    struct cf_parked *parked = take_parked(engine, interrupt->unique);
+    if (!parked)
+        return false;
+    const struct fuse_out_header reply = {
+        .len = sizeof(reply), .error = -EINTR, .unique = interrupt->unique};
+    if (write(fuse_session_fd(engine->session), &reply, sizeof(reply)) < 0)
+        cf_log(CF_LOG_DEBUG, "cannot answer an interrupted request: %s", strerror(errno));
+    free(parked->buf.mem);
+    free(parked);
+    return true;
+}
+
 static bool append_parked(struct cf_engine *engine, const struct fuse_buf *buf)
 {
     struct cf_parked *parked = malloc(sizeof(*parked));
     if (!parked)
         return false; /* waits inside the union instead */
-    *parked = (struct cf_parked){.buf = *buf};
+    *parked = (struct cf_parked){.buf = *buf, .next = NULL};
     *engine->parked_end = parked;
     engine->parked_end = &parked->next;
     return true;
@@ -194,8 +237,9 @@ bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf)
 {
     if ((buf->flags & FUSE_BUF_IS_FD) || buf->size < sizeof(struct fuse_in_header))
         return false;
-    bool wanted = changes_something(buf);
-    if (!wanted)
+    if (((const struct fuse_in_header *)buf->mem)->opcode == FUSE_INTERRUPT)
+        return interrupt_parked(engine, buf);
+    if (!changes_something(buf))
         return false;
     pthread_mutex_lock(&engine->lock);
     bool parked = engine->frozen && append_parked(engine, buf);
