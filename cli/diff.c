@@ -101,7 +101,7 @@ static int compare(struct cli *cli, struct sides *s, bool patch, struct cf_error
 {
     struct cf_changes changes = {0};
     int r = s->newer ? cf_tree_changes(s->older, s->newer, &changes, err)
-                     : cf_fail(err, -ENOTSUP, "differences of a mount come with commit");
+                     : cf_mount_changes(s->store, s->subject.mount, &changes, err);
     if (r < 0)
         return r;
     int different = changes.count ? DIFFERENT : SAME;

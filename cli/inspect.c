@@ -8,8 +8,21 @@
 
 static int inspect_mount(struct cf_store *store, const struct cf_mount *mount, struct cf_error *err)
 {
+    struct cf_changes changes = {0};
+    int r = cf_mount_changes(store, mount, &changes, err);
+    if (r < 0)
+        return r;
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cli_mount_json(mount);
-    (void)store;
+    struct cf_json *list = cf_json_array();
+    for (size_t i = 0; i < changes.count; i++) {
+        const char kind[2] = {changes.list[i].kind, 0};
+        struct cf_json *change = cf_json_object();
+        (void)cf_json_set_string(change, "Kind", kind);
+        (void)cf_json_set_string(change, "Path", changes.list[i].path);
+        (void)cf_json_append(list, change);
+    }
+    (void)cf_json_set(json, "Changes", list);
+    cf_changes_done(&changes);
     return cli_put_json(json, err);
 }
 
