@@ -118,15 +118,15 @@ char *cf_mount_path(struct cf_store *store, const char *id, const char *name)
     return cf_buf_take(&path);
 }
 
-/* The kernel still shows a mount of ours there, and nobody answers. (stat(2) would be answered from
- * the kernel's cache.) */
-static bool is_dead(const char *mountpoint)
+bool cf_mount_is_dead_at(const char *mountpoint)
 {
     struct cf_mountinfo info = {0};
     struct statfs st;
     bool ours = cf_mountinfo_at(mountpoint, &info) == 1 && info.ours;
     cf_mountinfo_done(&info);
-    return ours && statfs(mountpoint, &st) < 0 && errno == ENOTCONN;
+    /* stat(2) would be answered from the kernel's cache. */
+    /* What was asked while it died is answered with the other number. */
+    return ours && statfs(mountpoint, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 static void find_state(struct cf_store *store, struct cf_mount *mount)
@@ -134,12 +134,16 @@ static void find_state(struct cf_store *store, struct cf_mount *mount)
     char path[64];
     (void)snprintf(path, sizeof(path), "%s/lock", mount->id);
     int fd cf_autoclose = openat(cf_store_mounts_fd(store), path, O_RDONLY | O_CLOEXEC);
-    pid_t pid = fd >= 0 && cf_mount_lock_is_held(fd) ? cf_mount_lock_read_pid(fd) : 0;
-    if (pid) {
+    bool held = fd >= 0 && cf_mount_lock_is_held(fd);
+    pid_t pid = fd >= 0 ? cf_mount_lock_read_pid(fd) : 0;
+
+    mount->state = CF_MOUNT_IDLE;
+    if (held && pid) {
         mount->state = CF_MOUNT_LIVE;
         mount->pid = pid;
-    } else {
-        mount->state = is_dead(mount->mountpoint) ? CF_MOUNT_DEAD : CF_MOUNT_IDLE;
+    } else if (pid && cf_mount_is_dead_at(mount->mountpoint)) {
+        /* A daemon that ended as it should left no number: what is dead there is another mount. */
+        mount->state = CF_MOUNT_DEAD;
     }
 }
 
@@ -283,6 +287,14 @@ int cf_dir_is_empty(int dirfd)
 
 int cf_mount_forget(struct cf_store *store, const char *id, struct cf_error *err)
 {
-    int r = cf_remove_tree(cf_store_mounts_fd(store), id);
+    char gone[17];
+    int r = 0;
+
+    /* Whole or not at all: half of the changes would look like a mount to resume. */
+    cf_random_name(gone);
+    if (renameat(cf_store_mounts_fd(store), id, cf_store_tmp_fd(store), gone) < 0)
+        r = errno == ENOENT ? 0 : -errno;
+    else
+        r = cf_remove_tree(cf_store_tmp_fd(store), gone);
     return r < 0 ? cf_fail_errno(err, -r, "cannot remove the files of mount %s", id) : 0;
 }

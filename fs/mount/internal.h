@@ -47,6 +47,8 @@ int cf_mount_save(struct cf_store *store, const struct cf_mount *mount, bool dur
 char *cf_mount_path(struct cf_store *store, const char *id, const char *name);
 /* Whether upper/ is in the store, to be removed with the description. */
 bool cf_mount_owns_upper(struct cf_store *store, const struct cf_mount *mount);
+/* Whether the kernel shows a mount of ours there, and nobody answers. */
+bool cf_mount_is_dead_at(const char *mountpoint);
 /* Whether the directory dirfd has no entries: 1, 0, or -errno. */
 int cf_dir_is_empty(int dirfd);
 /* Removes mounts/<id> with all that is in it. */

@@ -351,7 +351,10 @@ static int run_in_background(struct cf_start *start, struct cf_error *err)
         return cf_fail_errno(err, -r, "cannot start the mount's daemon");
     cf_close_fd(&ready_fd);
     cf_close_fd(&start->lock_fd); /* the daemon's from here on */
-    return wait_ready(start, wait_fd, err);
+    r = wait_ready(start, wait_fd, err);
+    if (r < 0 && cf_mount_is_dead_at(start->mount->mountpoint)) /* it was killed */
+        (void)cf_fuse_unmount(start->mount->mountpoint, true, NULL);
+    return r;
 }
 
 static int run_in_foreground(struct cf_start *start, struct cf_error *err)

@@ -147,6 +147,17 @@ static int discard_changes(struct cf_store *store, const struct cf_mount *mount,
     return r < 0 ? r : cf_mount_forget(store, mount->id, err);
 }
 
+/* What is mounted there later must not be taken for this one. */
+static int stop_dead(struct cf_store *store, const struct cf_mount *mount, struct cf_error *err)
+{
+    int r = cf_fuse_unmount(mount->mountpoint, true, err);
+    int lock_fd cf_autoclose = r < 0 ? -1 : cf_mount_lock_open(store, mount->id);
+
+    if (lock_fd >= 0 && cf_mount_lock_take(lock_fd) == 0)
+        (void)cf_mount_lock_write_pid(lock_fd, 0);
+    return r;
+}
+
 int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool discard, bool lazy,
                   struct cf_error *err)
 {
@@ -156,7 +167,7 @@ int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool dis
     if (mount->state == CF_MOUNT_LIVE)
         r = stop_live(store, mount, lazy, &gone, err);
     else if (mount->state == CF_MOUNT_DEAD)
-        r = cf_fuse_unmount(mount->mountpoint, true, err);
+        r = stop_dead(store, mount, err);
     else if (!discard)
         r = cf_fail(err, -EINVAL, "mount %s is not mounted (--discard removes its changes)",
                     mount->id);

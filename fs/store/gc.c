@@ -133,6 +133,33 @@ static int sweep_tmp(int dirfd, const char *name, void *context)
     return 0;
 }
 
+static int count_entry(int dirfd, const char *name, void *context)
+{
+    (void)dirfd;
+    (void)name;
+    ++*(size_t *)context;
+    return 0;
+}
+
+/* A start of a mount that was cut short has no description yet, and an empty upper. One with
+ * something in the upper is someone's work, whatever happened to its description. */
+static int sweep_mount(int dirfd, const char *name, void *context)
+{
+    struct sweep *sweep = context;
+    char path[300];
+    size_t entries = 0;
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/mount.json", name);
+    if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+        return 0;
+    snprintf(path, sizeof(path), "%s/upper", name);
+    int r = cf_each_entry(dirfd, path, count_entry, &entries);
+    if (entries || (r < 0 && r != -ENOENT))
+        return 0;
+    return sweep_tmp(dirfd, name, sweep);
+}
+
 /* What cf_replace_file left in the root when it was cut short. */
 static int sweep_root(int dirfd, const char *name, void *context)
 {
@@ -152,7 +179,8 @@ static int sweep_all(struct sweep *sweep, struct cf_error *err)
     } steps[] = {
         {"trees", sweep_tree, false},   {"blobs/sha256", sweep_blob, false},
         {"layers", sweep_layer, false}, {"objects", sweep_fan, true},
-        {"tmp", sweep_tmp, false},      {".", sweep_root, false},
+        {"mounts", sweep_mount, false}, {"tmp", sweep_tmp, false},
+        {".", sweep_root, false},
     };
 
     for (size_t i = 0; i < CF_COUNT(steps); i++) {
