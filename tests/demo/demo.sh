@@ -15,6 +15,8 @@ bin=${CLOUDFS:-$top/build/cloudfs}
 work=
 old=kubernetes:v1.19.8
 new=user-defined-kubernetes:v1.19.8
+message='Fewer downloads at once, our own pod network'
+mounted= # set when the edit was made in a mount
 
 title() {
     printf '\n## %s\n' "$*"
@@ -187,7 +189,7 @@ commit_mounted() {
     said '^D /?scripts/uninstall\.sh$'
     not_said 'bin/kubelet'
     not_said 'registry'
-    run "cloudfs commit ./mnt -t $new -m 'Smaller downloads, our own pod network'"
+    run "cloudfs commit ./mnt -t $new -m '$message'"
     said '[0-9a-f]{12}'
 }
 
@@ -238,9 +240,12 @@ check_images() {
     said '^\+  podSubnet: 172\.20\.0\.0/14$'
     run "cloudfs history $new"
     [ "$(wc -l <"$work/out")" -ge 3 ] || fail "the history should have a line for each of the two layers"
+    [ -z "$mounted" ] || said "$message\$"
     run "cloudfs blame $new etc/daemon.json bin/kubelet"
-    said 'etc/daemon\.json'
-    said 'bin/kubelet'
+    said '^etc/daemon\.json$'
+    said '^ +C layer 1 '
+    said '^bin/kubelet$'
+    [ "$(grep -c '^ *A layer 0 ' "$work/out")" -eq 2 ] || fail "both files should come from layer 0"
     run 'cloudfs images'
     said '^user-defined-kubernetes +v1\.19\.8 '
 }
@@ -273,6 +278,7 @@ main() {
     show_look_inside
     why=$(why_no_mount)
     if [ -z "$why" ]; then
+        mounted=1
         edit_mounted
         commit_mounted
         check_mounted
