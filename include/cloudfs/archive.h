@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Images in files: OCI layouts (directory or tar) and docker-archives, in and out.
- * Sources: OCI image-spec image-layout.md; `docker save` (Docker image spec v1.2); skopeo's dir: form.
+ * Sources: OCI image-spec image-layout.md; `docker save` (Docker image spec v1.2); skopeo's dir:
+ * form.
  */
 #ifndef CLOUDFS_ARCHIVE_H
 #define CLOUDFS_ARCHIVE_H
@@ -19,15 +20,16 @@ struct cf_loaded {
     struct cf_image *image;
 };
 struct cf_load_options {
-    const char *name; /* -t: for the only image of the archive; NULL: the names it carries */
+    const char *name;     /* -t: for the only image of the archive; NULL: the names it carries */
     const char *platform; /* os/arch[/variant] to choose from an index; NULL: this machine's */
-    unsigned jobs; /* layers read at once; 0: by the number of cores, 2 at most per core */
+    unsigned jobs;        /* layers read at once; 0: by the number of cores, 2 at most per core */
     cf_progress_fn *progress;
     void *progress_context;
 };
-/* path: a layout directory, skopeo's dir: directory, a tar of a layout or docker-archive (plain, gzip or zstd), "-".
- * Loads every image found. Layers that the store has are not read again. Manifests and configs are kept byte for byte
- * (docker-archives have none: a local manifest is made). */
+/* path: a layout directory, skopeo's dir: directory, a tar of a layout or docker-archive (plain,
+ * gzip or zstd), "-". Loads every image found. Layers that the store has are not read again.
+ * Manifests and configs are kept byte for byte (docker-archives have none: a local manifest is
+ * made). */
 int cf_load(struct cf_store *store, const char *path, const struct cf_load_options *options,
             struct cf_loaded **ret_loaded, size_t *ret_count, struct cf_error *err);
 void cf_loaded_free(struct cf_loaded *loaded, size_t count);
@@ -41,8 +43,9 @@ struct cf_save_options {
     cf_progress_fn *progress;
     void *progress_context;
 };
-/* path "-" is standard output (not for oci-dir). The file is replaced when it is whole; a directory must be absent,
- * empty, or an OCI layout to add to. The same images and options give the same bytes. */
+/* path "-" is standard output (not for oci-dir). The file is replaced when it is whole; a directory
+ * must be absent, empty, or an OCI layout to add to. The same images and options give the same
+ * bytes. */
 int cf_save(struct cf_store *store, const char *path, const char *const *references, size_t count,
             const struct cf_save_options *options, struct cf_error *err);
 

@@ -18,41 +18,48 @@
 struct cf_listed {
     const char *path; /* relative to what was asked for; its name for a single file */
     struct cf_inode inode;
-    const char *target; /* symlinks: NUL-terminated, else NULL */
-    bool whiteout, opaque; /* layers only */
+    const char *target;        /* symlinks: NUL-terminated, else NULL */
+    bool whiteout, opaque;     /* layers only */
     struct cf_content content; /* regular files */
 };
 typedef int cf_listed_fn(const struct cf_listed *listed, void *context);
-/* Lists target->path: a directory's entries in name order (recursive: depth first, all below), or the thing itself if it is not a
- * directory (or itself). -ENOENT with the path. Symlinks inside the image are followed on the way, the last one only with a trailing slash. */
+/* Lists target->path: a directory's entries in name order (recursive: depth first, all below), or
+ * the thing itself if it is not a directory (or itself). -ENOENT with the path. Symlinks inside the
+ * image are followed on the way, the last one only with a trailing slash. */
 int cf_list(struct cf_store *store, const struct cf_target *target, bool recursive, bool itself,
             cf_listed_fn *fn, void *context, struct cf_error *err);
 
-/* Content of the regular file at target->path (symlinks followed inside the image) to the sink. -EISDIR ... */
-int cf_cat(struct cf_store *store, const struct cf_target *target, cf_sink_fn *sink, void *sink_context,
-           struct cf_error *err);
+/* Content of the regular file at target->path (symlinks followed inside the image) to the sink.
+ * -EISDIR ... */
+int cf_cat(struct cf_store *store, const struct cf_target *target, cf_sink_fn *sink,
+           void *sink_context, struct cf_error *err);
 
 /*
- * Writes target->path (a directory: what is in it) into directory dest, made if absent: files, links,
- * modes, times, xattrs; owners and devices as root (else left out, counted in ret_skipped). Never writes
- * outside dest, whatever symlinks the image or dest have. Existing things are replaced, but not a directory by a file.
+ * Writes target->path (a directory: what is in it) into directory dest, made if absent: files,
+ * links, modes, times, xattrs; owners and devices as root (else left out, counted in ret_skipped).
+ * Never writes outside dest, whatever symlinks the image or dest have. Existing things are
+ * replaced, but not a directory by a file.
  */
 int cf_extract(struct cf_store *store, const struct cf_target *target, const char *dest,
                uint64_t *ret_skipped, struct cf_error *err);
 
 /* What changed from a to b (trees of images), ascending. */
-int cf_tree_changes(const struct cf_tree *a, const struct cf_tree *b, struct cf_changes *ret_changes,
-                    struct cf_error *err);
+int cf_tree_changes(const struct cf_tree *a, const struct cf_tree *b,
+                    struct cf_changes *ret_changes, struct cf_error *err);
 
-/* The unified diff (3 lines of context) of one changed path between two contents, appended to buf, with
- * "--- a/path" and "+++ b/path" (or /dev/null); "Binary files a/x and b/x differ" where a NUL is among the first 8 KiB. */
+/* The unified diff (3 lines of context) of one changed path between two contents, appended to buf,
+ * with
+ * "--- a/path" and "+++ b/path" (or /dev/null); "Binary files a/x and b/x differ" where a NUL is
+ * among the first 8 KiB. */
 int cf_text_diff(const char *path, const char *old_text, size_t old_len, const char *new_text,
                  size_t new_len, bool old_exists, bool new_exists, struct cf_buf *ret_buf);
 
-/* Where a path of an image comes from: the topmost layer that has it, and what it does in each layer, top first. */
+/* Where a path of an image comes from: the topmost layer that has it, and what it does in each
+ * layer, top first. */
 struct cf_blame_step {
     size_t layer; /* index, bottom 0 */
-    char kind; /* 'A' first seen, 'C' replaced, 'D' whiteout, 'O' hidden by an opaque directory or a replaced parent */
+    char kind; /* 'A' first seen, 'C' replaced, 'D' whiteout, 'O' hidden by an opaque directory or a
+                  replaced parent */
     struct cf_digest diff_id;
     char *created_by; /* of the layer's history entry, heap, may be NULL */
     char *created;

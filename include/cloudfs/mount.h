@@ -21,8 +21,9 @@
 
 /* ioctls that any descriptor below a cloudfs mount answers. */
 struct cf_ioctl_info {
-    char id[24]; /* the mount's id, "" for one made from plain directories */
-    char root[1000]; /* the store, absolute; cut off (and not NUL-terminated) never: -ENAMETOOLONG at mount */
+    char id[24];     /* the mount's id, "" for one made from plain directories */
+    char root[1000]; /* the store, absolute; cut off (and not NUL-terminated) never: -ENAMETOOLONG
+                        at mount */
 };
 #define CF_IOC_INFO _IOR('c', 1, struct cf_ioctl_info)
 #define CF_IOC_FREEZE _IO('c', 2) /* thawed by CF_IOC_THAW, or when the descriptor is closed */
@@ -38,26 +39,29 @@ struct cf_mount {
     char id[CF_MOUNT_ID_SIZE];
     enum cf_mount_state state;
     bool read_only;
-    bool user_xattrs; /* format of the upper */
+    bool user_xattrs;          /* format of the upper */
     struct cf_digest manifest; /* of the image */
-    char *reference; /* as it was given */
-    char *mountpoint; /* absolute; of the last mount when idle */
-    char *engine; /* "fuse" */
-    char *options; /* -o as given, or "" */
-    char *upper; /* absolute path of the upper; NULL when read-only */
+    char *reference;           /* as it was given */
+    char *mountpoint;          /* absolute; of the last mount when idle */
+    char *engine;              /* "fuse" */
+    char *options;             /* -o as given, or "" */
+    char *upper;               /* absolute path of the upper; NULL when read-only */
     char *work;
     int64_t created; /* seconds since the epoch */
-    pid_t pid; /* of the daemon while live; else 0 */
+    pid_t pid;       /* of the daemon while live; else 0 */
 };
 void cf_mount_free(struct cf_mount *mount);
 CF_DEFINE_CLEANUP(struct cf_mount *, cf_mount_free)
 
 struct cf_mount_options {
-    const char *reference; /* image to mount */
+    const char *reference;  /* image to mount */
     const char *mountpoint; /* an existing, empty directory */
-    const char *resume; /* id (unique prefix) to resume instead of a new mount; mountpoint may be NULL: the last */
-    const char *upper; /* an upper directory of the caller's choice (work beside it); NULL: in the store */
-    const char *options; /* mount(8) style: ro,rw,allow_other,default_permissions,fsname=... ; unknown ones that mount(8) hands on are tolerated */
+    const char *resume; /* id (unique prefix) to resume instead of a new mount; mountpoint may be
+                           NULL: the last */
+    const char
+        *upper; /* an upper directory of the caller's choice (work beside it); NULL: in the store */
+    const char *options; /* mount(8) style: ro,rw,allow_other,default_permissions,fsname=... ;
+                            unknown ones that mount(8) hands on are tolerated */
     bool read_only;
     bool foreground;
     bool nonempty;
@@ -66,7 +70,8 @@ struct cf_mount_options {
 /*
  * Mounts, and returns when the mount answers: the daemon runs on in the background (foreground:
  * returns when it is unmounted). ret_id gets the id. One clear line for: no such image, mount point
- * missing, not a directory, not empty, already mounted, /dev/fuse missing or not allowed, upper in use.
+ * missing, not a directory, not empty, already mounted, /dev/fuse missing or not allowed, upper in
+ * use.
  */
 int cf_mount_start(struct cf_store *store, const struct cf_mount_options *options,
                    char ret_id[CF_MOUNT_ID_SIZE], struct cf_error *err);
@@ -86,14 +91,15 @@ int cf_mount_store_of(const char *path, char **ret_root, char ret_id[CF_MOUNT_ID
 
 /*
  * Unmounts and returns when the daemon is gone and has let go of everything. discard: removes the
- * upper and the mount's description. -EBUSY with the line that says so. A dead mount is cleaned up. A mount without changes,
- * or read-only, leaves nothing behind.
+ * upper and the mount's description. -EBUSY with the line that says so. A dead mount is cleaned up.
+ * A mount without changes, or read-only, leaves nothing behind.
  */
 int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool discard, bool lazy,
                   struct cf_error *err);
 
 /* Keeps changes out while open: flushes what the kernel still holds, and freezes (live mounts) or
- * takes the mount's lock (idle ones). -EBUSY: frozen by another. Ends with thaw, or with the process. */
+ * takes the mount's lock (idle ones). -EBUSY: frozen by another. Ends with thaw, or with the
+ * process. */
 struct cf_freeze {
     int fd;
     bool live;
@@ -102,7 +108,8 @@ int cf_mount_freeze(struct cf_store *store, const struct cf_mount *mount,
                     struct cf_freeze *ret_freeze, struct cf_error *err);
 void cf_mount_thaw(struct cf_freeze *freeze);
 
-/* Records a new base image for a mount (commit --advance) - only while idle, with an empty upper. */
+/* Records a new base image for a mount (commit --advance) - only while idle, with an empty upper.
+ */
 int cf_mount_set_image(struct cf_store *store, const struct cf_mount *mount, const char *reference,
                        const struct cf_digest *manifest, struct cf_error *err);
 

@@ -25,18 +25,18 @@
 
 struct cf_union;
 struct cf_file; /* an open regular file */
-struct cf_dir; /* an open directory */
+struct cf_dir;  /* an open directory */
 
 #define CF_ROOT_INO 1
 #define CF_INO_UPPER (1ull << 40) /* numbers born in the upper start here */
 
 struct cf_union_options {
     const struct cf_tree *lower; /* borrowed; outlives the union */
-    int objects_fd; /* objects/ of the store; borrowed */
-    int upper_fd; /* the upper directory; -1: read-only. Borrowed */
-    int work_fd; /* the work directory, on the upper's disk; borrowed */
-    bool user_xattrs; /* user.overlay. and override_stat instead of trusted.overlay. */
-    uint64_t copy_buffer; /* 0: default */
+    int objects_fd;              /* objects/ of the store; borrowed */
+    int upper_fd;                /* the upper directory; -1: read-only. Borrowed */
+    int work_fd;                 /* the work directory, on the upper's disk; borrowed */
+    bool user_xattrs;            /* user.overlay. and override_stat instead of trusted.overlay. */
+    uint64_t copy_buffer;        /* 0: default */
 };
 
 /* -EBUSY: another union has this upper open. -ENOTSUP: the upper's disk has no xattrs. Cleans what
@@ -48,8 +48,8 @@ CF_DEFINE_CLEANUP(struct cf_union *, cf_union_close)
 
 /*
  * From now on fn hears of each inode whose attributes change as a side effect of something else: it
- * is copied up, or a child of it. For whoever caches attributes. Called with locks held: fn must not
- * call the union. Set before other threads use the union.
+ * is copied up, or a child of it. For whoever caches attributes. Called with locks held: fn must
+ * not call the union. Set before other threads use the union.
  */
 typedef void cf_union_changed_fn(void *context, uint64_t ino);
 void cf_union_set_changed(struct cf_union *u, cf_union_changed_fn *fn, void *context);
@@ -78,7 +78,7 @@ int cf_union_readlink(struct cf_union *u, uint64_t ino, char *ret_target, size_t
 #define CF_SET_SIZE (1 << 3)
 #define CF_SET_ATIME (1 << 4) /* from attr->st_atim; tv_nsec may be UTIME_NOW */
 #define CF_SET_MTIME (1 << 5)
-#define CF_SET_CTIME (1 << 6) /* accepted, happens by itself */
+#define CF_SET_CTIME (1 << 6)     /* accepted, happens by itself */
 #define CF_SET_KILL_PRIV (1 << 7) /* clear setuid and setgid as ext4 does for this change */
 /* file: an open file of that inode if the caller has one (ftruncate), else NULL. */
 int cf_union_setattr(struct cf_union *u, uint64_t ino, struct cf_file *file,
@@ -128,9 +128,9 @@ ssize_t cf_file_copy_range(struct cf_file *in, off_t in_offset, struct cf_file *
 int cf_union_open_dir(struct cf_union *u, uint64_t ino, struct cf_dir **ret_dir);
 void cf_dir_close(struct cf_dir *dir);
 /*
- * Entries from cookie (0: the start) on, "." and ".." included, until fn returns non-zero (its buffer is full; the
- * entry that it refused comes again). A cookie stays right while entries come and go. lookup: each entry comes
- * with attributes and a counted reference, but "." and "..".
+ * Entries from cookie (0: the start) on, "." and ".." included, until fn returns non-zero (its
+ * buffer is full; the entry that it refused comes again). A cookie stays right while entries come
+ * and go. lookup: each entry comes with attributes and a counted reference, but "." and "..".
  */
 typedef int cf_dir_fn(void *context, const char *name, uint64_t cookie, unsigned type,
                       const struct cf_entry *entry);
@@ -149,29 +149,31 @@ int cf_union_removexattr(struct cf_union *u, uint64_t ino, const char *name);
 int cf_union_statfs(struct cf_union *u, struct statvfs *ret_statfs);
 
 /* Waits for running changes, then holds back further ones until thaw. Nests not: -EBUSY. After a
- * thaw, upper files may have become stubs of objects (commit), which is noticed on their next use. */
+ * thaw, upper files may have become stubs of objects (commit), which is noticed on their next use.
+ */
 int cf_union_freeze(struct cf_union *u);
 void cf_union_thaw(struct cf_union *u);
 
 /* ---- the upper's format, shared with commit ---- */
 
 #define CF_STUB_XATTR "overlay.cloudfs.object" /* behind trusted. or user.: 64 hex digits */
-#define CF_INO_XATTR "overlay.cloudfs.ino" /* 8 bytes, little endian */
+#define CF_INO_XATTR "overlay.cloudfs.ino"     /* 8 bytes, little endian */
 #define CF_OVERRIDE_XATTR "user.containers.override_stat"
 
 /* What an entry of an upper is, from its directory and name (never followed). */
 enum cf_upper_kind { CF_UPPER_OBJECT, CF_UPPER_WHITEOUT };
 struct cf_upper_entry {
     enum cf_upper_kind kind;
-    struct stat attr; /* mode, owner, rdev after override_stat; st_ino, st_nlink, times of the disk */
+    struct stat
+        attr; /* mode, owner, rdev after override_stat; st_ino, st_nlink, times of the disk */
     bool overridden; /* override_stat was there */
-    bool opaque; /* directories */
-    bool metacopy; /* regular files: content is the lower's, or the stub's object */
+    bool opaque;     /* directories */
+    bool metacopy;   /* regular files: content is the lower's, or the stub's object */
     bool stub;
     struct cf_digest object; /* of a stub */
-    char *redirect; /* heap or NULL */
-    uint64_t ino; /* persistent number: T.cloudfs.ino, or CF_INO_UPPER + st_ino */
-    bool has_origin; /* T.cloudfs.ino was there: a copy-up, or a stub */
+    char *redirect;          /* heap or NULL */
+    uint64_t ino;            /* persistent number: T.cloudfs.ino, or CF_INO_UPPER + st_ino */
+    bool has_origin;         /* T.cloudfs.ino was there: a copy-up, or a stub */
     int64_t links; /* T.cloudfs.nlink: names of this inode that only the lower has; -1: not there */
 };
 int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper_entry *ret_entry);
@@ -188,11 +190,12 @@ ssize_t cf_upper_link_target(int dirfd, const char *name, bool user_xattrs, char
                              size_t size);
 
 /*
- * Turns the regular file dirfd/name, whose content was published as an object (or is about to be: moved there by
- * cf_object_take from `moved_name` in work), into a stub: metadata, xattrs and times as before. Only while frozen or not mounted. The file is replaced atomically; the former inode is left in
- * work_fd/moved_name for the caller to take. moved_name is the 64 hex digits of digest: what a crash
- * leaves there is put into objects/ when the upper is next opened. -EMLINK: the file has hard
- * links; publish a copy of its content and leave it as it is.
+ * Turns the regular file dirfd/name, whose content was published as an object (or is about to be:
+ * moved there by cf_object_take from `moved_name` in work), into a stub: metadata, xattrs and times
+ * as before. Only while frozen or not mounted. The file is replaced atomically; the former inode is
+ * left in work_fd/moved_name for the caller to take. moved_name is the 64 hex digits of digest:
+ * what a crash leaves there is put into objects/ when the upper is next opened. -EMLINK: the file
+ * has hard links; publish a copy of its content and leave it as it is.
  */
 int cf_upper_make_stub(int dirfd, const char *name, int work_fd, const char *moved_name,
                        const struct cf_digest *digest, bool user_xattrs, struct cf_error *err);

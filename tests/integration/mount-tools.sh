@@ -8,7 +8,7 @@ need_fuse
 need tar sed find getfattr
 
 mkdir -p "$work/src/etc/conf.d" "$work/src/bin" "$work/src/lib/deep/er" "$work/m"
-cd "$work/src"
+cd "$work/src" || exit
 printf 'alpha\nbeta\ngamma\n' >etc/list
 printf '{\n  "debug": false\n}\n' >etc/daemon.json
 for i in 1 2 3 4 5 6 7 8 9; do
@@ -24,7 +24,7 @@ ln -s ../etc/list lib/soft
 ln -s /nowhere lib/dangling
 setfattr -n user.note -v kept etc/daemon.json
 touch -d '2020-02-02 02:02:02.123456789' etc/conf.d/*.conf lib/deep
-cd "$work"
+cd "$work" || exit
 "$CLOUDFS" import "$work/src" -t test/tools:1 >/dev/null
 "$CLOUDFS" mount test/tools:1 "$work/m"
 cp -a "$work/src" "$work/plain"
@@ -33,7 +33,7 @@ cp -a "$work/src" "$work/plain"
 # times of what was just made, nor sizes of directories.
 tree() {
     (
-        cd "$1"
+        cd "$1" || exit
         find . -name .git -prune -o \
             \( -type d -printf '%p %y %m %U %G\n' -o -printf '%p %y %m %U %G %s %n %l\n' \) | LC_ALL=C sort
         find . -name .git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum

@@ -6,7 +6,7 @@
 
 #include <cloudfs/mount.h>
 
-#include "../../fs/mount/internal.h"
+#include "internal.h" /* of fs/mount */
 
 #define SHA "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define REST                                                                              \
