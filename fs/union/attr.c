@@ -164,7 +164,7 @@ static int convert_symlink(struct cf_union *u, struct cf_place *place, const str
     if (now->st_nlink > 1 || !place->name[0])
         return -EPERM;
     target[n] = 0;
-    cf_temp_name(u, temp);
+    cf_work_name(u, temp);
     int r = cf_upper_make(u, u->work_fd, temp, want, target);
     struct stat made;
     if (!r)
@@ -242,9 +242,8 @@ static int change(struct cf_union *u, struct cf_vnode *node, const struct stat *
 {
     CF_CHANGE(u);
     CF_STRIPE(u, node);
-    int r = cf_copy_up_locked(u, node);
-    if (!r && which & CF_SET_SIZE)
-        r = cf_vnode_truncate(u, node, attr->st_size);
+    int r = which & CF_SET_SIZE ? cf_vnode_truncate(u, node, attr->st_size)
+                                : cf_copy_up_locked(u, node);
     return r ? r : change_attr(u, node, attr, which);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copy-up. An object comes into the upper whole: it is made in work/ with all its metadata, and
- * renamed. A regular file comes as a metacopy (size and metadata, no content); its content follows
- * when somebody writes: it is written into the metacopy, made durable, and then the mark is
- * removed, so that at any time the old content or all of the new is what counts.
+ * Copy-up of objects: made in work/ with all their metadata, and renamed into place. A regular
+ * file comes as a metacopy (size and metadata, no content); content.c is for those that are
+ * written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +12,7 @@
 
 #include "internal.h"
 
-void cf_temp_name(struct cf_union *u, char ret_name[24])
+void cf_work_name(struct cf_union *u, char ret_name[24])
 {
     (void)snprintf(ret_name, 24, "#%llx", (unsigned long long)u->temp_count++);
 }
@@ -60,8 +59,7 @@ static int make_sparse(struct cf_union *u, int fd, const char *name, off_t size)
     return cf_upper_set_metacopy(u, out, "");
 }
 
-/* Everything of the lower object but its content and its number of links, at a name in work/. */
-static int make_copy(struct cf_union *u, struct cf_vnode *node, const char *temp)
+int cf_copy_make(struct cf_union *u, struct cf_vnode *node, const char *temp, bool metacopy)
 {
     struct stat want, made;
     char target[CF_SYMLINK_MAX + 1] = "";
@@ -72,7 +70,7 @@ static int make_copy(struct cf_union *u, struct cf_vnode *node, const char *temp
         r = cf_upper_make(u, u->work_fd, temp, &want, target);
     if (!r)
         r = cf_at_stat(u->work_fd, temp, &made);
-    if (!r && S_ISREG(want.st_mode) && want.st_size > 0)
+    if (!r && metacopy && S_ISREG(want.st_mode) && want.st_size > 0)
         r = make_sparse(u, u->work_fd, temp, want.st_size);
     if (!r)
         r = cf_upper_set_owner(u, u->work_fd, temp, &made, &want, u->user);
@@ -84,14 +82,13 @@ static int make_copy(struct cf_union *u, struct cf_vnode *node, const char *temp
     return r ? r : cf_at_utimens(u->work_fd, temp, times);
 }
 
-static void drop_temp(struct cf_union *u, const char *temp)
+void cf_work_drop(struct cf_union *u, const char *temp)
 {
     if (unlinkat(u->work_fd, temp, 0) && errno == EISDIR)
         (void)unlinkat(u->work_fd, temp, AT_REMOVEDIR);
 }
 
-/* Moves temp to its name in the upper; the directory's times stay, for users see no change. */
-static int publish(struct cf_union *u, struct cf_vnode *node, const char *temp)
+int cf_copy_publish(struct cf_union *u, struct cf_vnode *node, const char *temp)
 {
     struct cf_dirfd at cf_autodirfd = CF_DIRFD_INIT;
     char name[CF_NAME_MAX + 1];
@@ -139,7 +136,7 @@ static int copy_up_linked(struct cf_union *u, struct cf_vnode *node, const char 
         r = cf_at_link(u->work_fd, temp, u->index_fd, name);
     if (r)
         return r;
-    r = publish(u, node, temp);
+    r = cf_copy_publish(u, node, temp);
     if (r) {
         (void)unlinkat(u->index_fd, name, 0);
         return r;
@@ -147,6 +144,33 @@ static int copy_up_linked(struct cf_union *u, struct cf_vnode *node, const char 
     node->flags |= CF_VN_UPPER | CF_VN_INDEXED;
     node->version++;
     return cf_index_drop_lower(u, node);
+}
+
+int cf_vnode_set_redirect(struct cf_union *u, struct cf_vnode *node)
+{
+    struct cf_place place cf_autoplace = CF_PLACE_INIT;
+    struct cf_upper_entry entry;
+    int r = cf_vnode_place(u, node, &place);
+    if (!r)
+        r = cf_upper_read(place.fd, place.name, u->user, &entry);
+    if (r)
+        return r;
+    bool wanted = cf_vnode_is_dir(node) ? node->nid != CF_NID_NONE : entry.metacopy && !entry.stub;
+    bool have = entry.redirect && entry.redirect[0] == '/';
+    cf_upper_entry_done(&entry);
+    if (!wanted || have)
+        return 0;
+    struct cf_buf path cf_autobuf = CF_BUF_INIT;
+    if (cf_vnode_is_dir(node))
+        r = cf_lower_path(u, node->nid, &path);
+    else if (node->parent && node->parent->nid != CF_NID_NONE)
+        r = lower_file_path(u, node, &path);
+    else
+        return 0; /* T.cloudfs.ino says it */
+    if (!r)
+        r = cf_upper_set_redirect(u, place.fd, place.name, path.data);
+    /* a path that no xattr can hold: the caller copies instead */
+    return r == -ENOSPC || r == -ERANGE || r == -E2BIG ? -EXDEV : r;
 }
 
 /* Something that has no name any more but is still open: it lives on a descriptor. */
@@ -160,7 +184,7 @@ static int copy_up_orphan(struct cf_union *u, struct cf_vnode *node, const char 
     int fd = cf_at_open(u->work_fd, temp, flags);
     if (fd < 0)
         return fd;
-    drop_temp(u, temp);
+    cf_work_drop(u, temp);
     extra->fd = fd;
     node->flags |= CF_VN_UPPER;
     node->version++;
@@ -173,8 +197,7 @@ void cf_union_set_changed(struct cf_union *u, cf_union_changed_fn *fn, void *con
     u->changed_context = context;
 }
 
-/* The disk's ctime takes the place of the tree's, and the directory above has a new one, too. */
-static void tell_changed(struct cf_union *u, const struct cf_vnode *node)
+void cf_vnode_tell_changed(struct cf_union *u, const struct cf_vnode *node)
 {
     if (!u->changed)
         return;
@@ -186,10 +209,10 @@ static void tell_changed(struct cf_union *u, const struct cf_vnode *node)
 static int copy_up_one(struct cf_union *u, struct cf_vnode *node)
 {
     char temp[24];
-    cf_temp_name(u, temp);
-    int r = make_copy(u, node, temp);
+    cf_work_name(u, temp);
+    int r = cf_copy_make(u, node, temp, true);
     if (r) {
-        drop_temp(u, temp);
+        cf_work_drop(u, temp);
         return r;
     }
     if (node->flags & CF_VN_DELETED) {
@@ -197,16 +220,16 @@ static int copy_up_one(struct cf_union *u, struct cf_vnode *node)
     } else if (cf_lower_links(u, node->nid) > 1) {
         r = copy_up_linked(u, node, temp);
     } else {
-        r = publish(u, node, temp);
+        r = cf_copy_publish(u, node, temp);
         if (!r) {
             node->flags |= CF_VN_UPPER;
             node->version++;
         }
     }
     if (r)
-        drop_temp(u, temp);
+        cf_work_drop(u, temp);
     else
-        tell_changed(u, node);
+        cf_vnode_tell_changed(u, node);
     return r;
 }
 
@@ -240,115 +263,4 @@ int cf_copy_up_locked(struct cf_union *u, struct cf_vnode *node)
     }
     CF_NS_EXCLUSIVE(u);
     return cf_copy_up(u, node);
-}
-
-/* ---- the content ---- */
-
-int cf_vnode_content(struct cf_union *u, struct cf_vnode *node, const struct cf_upper_entry *entry,
-                     struct cf_content *ret_content)
-{
-    if (entry && entry->stub) {
-        *ret_content = (struct cf_content){.kind = CF_CONTENT_OBJECT,
-                                           .size = (uint64_t)entry->attr.st_size,
-                                           .digest = entry->object};
-        return 0;
-    }
-    if (node->nid == CF_NID_NONE)
-        return -EIO;
-    int r = cf_tree_content(u->lower, node->nid, ret_content);
-    if (!r && entry && (uint64_t)entry->attr.st_size < ret_content->size)
-        ret_content->size = (uint64_t)entry->attr.st_size;
-    return r;
-}
-
-int cf_vnode_set_redirect(struct cf_union *u, struct cf_vnode *node)
-{
-    struct cf_place place cf_autoplace = CF_PLACE_INIT;
-    struct cf_upper_entry entry;
-    int r = cf_vnode_place(u, node, &place);
-    if (!r)
-        r = cf_upper_read(place.fd, place.name, u->user, &entry);
-    if (r)
-        return r;
-    bool wanted = cf_vnode_is_dir(node) ? node->nid != CF_NID_NONE : entry.metacopy && !entry.stub;
-    bool have = entry.redirect && entry.redirect[0] == '/';
-    cf_upper_entry_done(&entry);
-    if (!wanted || have)
-        return 0;
-    struct cf_buf path cf_autobuf = CF_BUF_INIT;
-    if (cf_vnode_is_dir(node))
-        r = cf_lower_path(u, node->nid, &path);
-    else if (node->parent && node->parent->nid != CF_NID_NONE)
-        r = lower_file_path(u, node, &path);
-    else
-        return 0; /* T.cloudfs.ino says it */
-    if (!r)
-        r = cf_upper_set_redirect(u, place.fd, place.name, path.data);
-    /* a path that no xattr can hold: the caller copies instead */
-    return r == -ENOSPC || r == -ERANGE || r == -E2BIG ? -EXDEV : r;
-}
-
-static int copy_content(struct cf_union *u, const struct cf_content *content, int out, int64_t size)
-{
-    size_t len = (uint64_t)size < content->size ? (size_t)size : (size_t)content->size;
-    if (len == 0)
-        return 0;
-    int r;
-    if (content->kind == CF_CONTENT_INLINE) {
-        r = cf_pwrite_full(out, content->data, len, 0);
-    } else {
-        int in cf_autoclose = cf_object_open_at(u->objects_fd, &content->digest);
-        if (in < 0)
-            return in == -ENOENT ? -EIO : in;
-        r = cf_copy_data(in, 0, out, 0, len);
-    }
-    if (!r && fdatasync(out))
-        r = -errno;
-    return r;
-}
-
-static int fill(struct cf_union *u, struct cf_vnode *node, int out,
-                const struct cf_upper_entry *entry, int64_t size)
-{
-    struct cf_content content;
-    struct stat st;
-    int r = cf_vnode_content(u, node, entry, &content);
-    if (!r && fstat(out, &st))
-        r = -errno;
-    if (!r && size < st.st_size && ftruncate(out, size)) /* a cut-off metacopy is cut-off content */
-        r = -errno;
-    if (!r)
-        r = copy_content(u, &content, out, size);
-    const struct timespec times[2] = {st.st_atim, st.st_mtim};
-    if (!r && size > 0)
-        r = cf_at_utimens(out, "", times);
-    if (!r)
-        r = cf_upper_clear_metacopy(u, out, "");
-    if (!r)
-        node->version++;
-    return r;
-}
-
-int cf_copy_up_data(struct cf_union *u, struct cf_vnode *node, int64_t size)
-{
-    int out cf_autoclose = -1;
-    struct cf_upper_entry entry;
-    {
-        CF_NS_SHARED(u);
-        struct cf_place place cf_autoplace = CF_PLACE_INIT;
-        int r = cf_vnode_place(u, node, &place);
-        if (r)
-            return r;
-        out = cf_at_open(place.fd, place.name, O_WRONLY);
-        if (out < 0)
-            return out;
-        r = cf_upper_read(out, "", u->user, &entry);
-        if (r)
-            return r;
-    }
-    int r = entry.metacopy ? fill(u, node, out, &entry, size) : 0;
-    if (!r && entry.metacopy && u->changed)
-        u->changed(u->changed_context, node->ino);
-    cf_upper_entry_done(&entry);
-    return r;
 }

@@ -162,9 +162,7 @@ static int route_for_write(struct cf_file *file, int *ret_fd)
         if (r || upper)
             return r;
         CF_STRIPE(file->u, file->node);
-        r = cf_copy_up_locked(file->u, file->node);
-        if (!r)
-            r = cf_copy_up_data(file->u, file->node, INT64_MAX);
+        r = cf_copy_up_data(file->u, file->node, INT64_MAX);
         if (r)
             return r;
     }
@@ -175,9 +173,6 @@ static int route_for_write(struct cf_file *file, int *ret_fd)
 static int prepare_write(struct cf_union *u, struct cf_vnode *node, int flags)
 {
     CF_STRIPE(u, node);
-    int r = cf_copy_up_locked(u, node);
-    if (r)
-        return r;
     return flags & O_TRUNC ? cf_vnode_truncate(u, node, 0) : cf_copy_up_data(u, node, INT64_MAX);
 }
 

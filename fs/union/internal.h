@@ -236,6 +236,9 @@ int cf_upper_stat(struct cf_union *u, int fd, const char *name, struct stat *ret
  */
 int cf_upper_set_owner(struct cf_union *u, int fd, const char *name, const struct stat *now,
                        const struct stat *want, bool always);
+/* A file at a name in work/ with owner, mode and xattrs of an upper one, but no content and no
+ * mark; T.cloudfs.ino is ino. */
+int cf_upper_clone(struct cf_union *u, int fd, const char *name, const char *temp, uint64_t ino);
 /* Makes an empty object of that type and rdev (target: of a symlink) at a free name; permission
  * bits and owner are for cf_upper_set_owner. foreign: its owner will not be this user. */
 int cf_upper_make(struct cf_union *u, int fd, const char *name, const struct stat *want,
@@ -297,23 +300,35 @@ int cf_vnode_truncate(struct cf_union *u, struct cf_vnode *node, off_t size);
 
 /* The node itself into the upper, without content. ns exclusive. */
 int cf_copy_up(struct cf_union *u, struct cf_vnode *node);
+/* After a copy-up: the disk's ctime takes the place of the tree's, and the directory above has a
+ * new one, too. ns held. */
+void cf_vnode_tell_changed(struct cf_union *u, const struct cf_vnode *node);
 int cf_copy_up_locked(struct cf_union *u, struct cf_vnode *node); /* takes ns itself */
-/*
- * The content of an upper file that has only metadata, cut off at size (pass INT64_MAX for all of
- * it). Stripe held, ns not.
- */
-int cf_copy_up_data(struct cf_union *u, struct cf_vnode *node, int64_t size);
+/* The lower object at a name in work/, with everything but content and further names; a regular
+ * file as a metacopy, or empty. */
+int cf_copy_make(struct cf_union *u, struct cf_vnode *node, const char *temp, bool metacopy);
+/* Moves it to the node's name; the times of the directory stay, for users see no change. */
+int cf_copy_publish(struct cf_union *u, struct cf_vnode *node, const char *temp);
+void cf_work_drop(struct cf_union *u, const char *temp);
 /*
  * Lets what is in the upper be moved or linked: a merged directory and a metacopy get the
  * absolute path of their lower counterpart. -EXDEV: longer than an xattr. ns exclusive.
  */
 int cf_vnode_set_redirect(struct cf_union *u, struct cf_vnode *node);
-/* Where the content comes from: of a lower file (entry NULL), or of a metacopy. */
-int cf_vnode_content(struct cf_union *u, struct cf_vnode *node, const struct cf_upper_entry *entry,
-                     struct cf_content *ret_content);
 pthread_mutex_t *cf_stripe_lock(struct cf_union *u, const struct cf_vnode *node);
 /* Copies the shown xattrs of the lower object to the upper one. */
 int cf_copy_xattrs(struct cf_union *u, uint64_t nid, int fd, const char *name);
+
+/* ---- content.c ---- */
+
+/* Where the content comes from: of a lower file (entry NULL), or of a metacopy. */
+int cf_vnode_content(struct cf_union *u, struct cf_vnode *node, const struct cf_upper_entry *entry,
+                     struct cf_content *ret_content);
+/*
+ * Puts a regular file with its content into the upper, the content cut off at size (INT64_MAX: all
+ * of it). Nothing to do where it is there already. Stripe held, ns not.
+ */
+int cf_copy_up_data(struct cf_union *u, struct cf_vnode *node, int64_t size);
 
 /* ---- index.c ---- */
 
@@ -334,7 +349,7 @@ int cf_file_new(struct cf_union *u, struct cf_vnode *node, int flags, int fd,
 /* ---- remove.c ---- */
 
 /* Name of a temporary file in work/. */
-void cf_temp_name(struct cf_union *u, char ret_name[24]);
+void cf_work_name(struct cf_union *u, char ret_name[24]);
 /* Keeps a descriptor of what is about to lose its last name, if somebody still knows it. */
 int cf_vnode_hold(struct cf_union *u, struct cf_vnode *node);
 /*

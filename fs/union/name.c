@@ -44,7 +44,7 @@ static int make_nest(struct cf_union *u, struct cradle *c, int parent_fd)
     int r = cf_at_xattr_value(parent_fd, "", ACL_DEFAULT, &acl);
     if (r)
         return r;
-    cf_temp_name(u, c->nest);
+    cf_work_name(u, c->nest);
     if (mkdirat(u->work_fd, c->nest, 0700))
         return -errno;
     c->nest_fd = cf_at_open(u->work_fd, c->nest, O_RDONLY | O_DIRECTORY);
@@ -63,7 +63,7 @@ static int make_cradle(struct cf_union *u, int parent_fd, const char *name, bool
         return 0;
     }
     c->fd = u->work_fd;
-    cf_temp_name(u, c->name);
+    cf_work_name(u, c->name);
     return acl ? make_nest(u, c, parent_fd) : 0;
 }
 
@@ -337,7 +337,7 @@ static int link_to(struct cf_union *u, const struct cf_place *from, int parent_f
     if (!whiteout)
         return cf_at_link(from->fd, from->name, parent_fd, name);
     char temp[24];
-    cf_temp_name(u, temp);
+    cf_work_name(u, temp);
     int r = cf_at_link(from->fd, from->name, u->work_fd, temp);
     if (!r && renameat(u->work_fd, temp, parent_fd, name)) {
         r = -errno;

@@ -166,7 +166,7 @@ int cf_dir_clear_whiteouts(struct cf_union *u, struct cf_vnode *node)
 static int move_away(struct cf_union *u, int fd, const char *name, bool whiteout)
 {
     char temp[24];
-    cf_temp_name(u, temp);
+    cf_work_name(u, temp);
     int r = whiteout ? cf_upper_put_whiteout(u, u->work_fd, temp) : 0;
     if (!r && renameat2(fd, name, u->work_fd, temp, whiteout ? RENAME_EXCHANGE : 0)) {
         r = -errno;

@@ -90,7 +90,7 @@ int cf_upper_put_whiteout(struct cf_union *u, int fd, const char *name)
 int cf_upper_replace_by_whiteout(struct cf_union *u, int fd, const char *name)
 {
     char temp[24];
-    cf_temp_name(u, temp);
+    cf_work_name(u, temp);
     int r = cf_upper_put_whiteout(u, u->work_fd, temp);
     if (r)
         return r;
@@ -458,12 +458,19 @@ bool cf_upper_xattr_shown(const char *name, bool user_xattrs, char buffer[256],
 
 /* ---- stubs ---- */
 
+/* All but the marks of a metacopy. */
 static int copy_raw_xattrs(int dirfd, const char *name, int out, bool user)
 {
+    xattr_name metacopy, object, redirect;
+    (void)own_name(user, METACOPY, metacopy);
+    (void)own_name(user, OBJECT, object);
+    (void)own_name(user, REDIRECT, redirect);
     struct cf_buf names cf_autobuf = CF_BUF_INIT;
     int r = cf_at_xattr_names(dirfd, name, &names);
     for (const char *n = names.data; !r && n && n < names.data + names.len; n += strlen(n) + 1) {
         if (user && !starts(n, "user."))
+            continue;
+        if (strcmp(n, metacopy) == 0 || strcmp(n, object) == 0 || strcmp(n, redirect) == 0)
             continue;
         struct cf_buf value cf_autobuf = CF_BUF_INIT;
         r = cf_at_xattr_value(dirfd, name, n, &value);
@@ -473,20 +480,36 @@ static int copy_raw_xattrs(int dirfd, const char *name, int out, bool user)
     return r;
 }
 
-static int fill_stub(int dirfd, const char *name, const struct stat *st, uint64_t ino, int out,
-                     const struct cf_digest *digest, bool user)
+/* Owner, mode and xattrs of dirfd/name to out, as the disk has them, and the number. */
+static int copy_metadata(int dirfd, const char *name, const struct stat *st, int out, uint64_t ino,
+                         bool user)
 {
-    if (ftruncate(out, st->st_size))
-        return -errno;
     int r = geteuid() == 0 ? cf_at_chown(out, "", st->st_uid, st->st_gid) : 0;
     if (!r)
         r = fchmod(out, st->st_mode & 07777) ? -errno : 0;
     if (!r)
         r = copy_raw_xattrs(dirfd, name, out, user);
+    return r ? r : set_ino(user, out, "", ino);
+}
+
+int cf_upper_clone(struct cf_union *u, int fd, const char *name, const char *temp, uint64_t ino)
+{
+    struct stat st;
+    int r = cf_at_stat(fd, name, &st);
+    if (r)
+        return r;
+    int out cf_autoclose = openat(u->work_fd, temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    return out < 0 ? -errno : copy_metadata(fd, name, &st, out, ino, u->user);
+}
+
+static int fill_stub(int dirfd, const char *name, const struct stat *st, uint64_t ino, int out,
+                     const struct cf_digest *digest, bool user)
+{
+    if (ftruncate(out, st->st_size))
+        return -errno;
     char hex[CF_DIGEST_HEX_SIZE];
     cf_digest_hex(digest, hex);
-    if (!r)
-        r = set_ino(user, out, "", ino);
+    int r = copy_metadata(dirfd, name, st, out, ino, user);
     if (!r)
         r = set_own(user, out, "", OBJECT, hex, 64);
     if (!r)
