@@ -56,8 +56,11 @@ int cf_vnode_stat(struct cf_union *u, struct cf_vnode *node, struct stat *ret_st
     uint32_t links = 0;
     bool counted =
         node->flags & CF_VN_INDEXED && cf_upper_get_links(u, place.fd, place.name, &links) == 0;
-    bool sparse = S_ISREG(st.st_mode) && st.st_blocks * 512 < st.st_size;
-    bool metacopy = sparse && cf_upper_is_metacopy(u, place.fd, place.name);
+    bool sparse = st.st_blocks * 512 < st.st_size;
+    bool metacopy = S_ISREG(st.st_mode) && (sparse || st.st_nlink > 1) &&
+                    cf_upper_is_metacopy(u, place.fd, place.name);
+    if (metacopy && st.st_nlink > 1)
+        (void)cf_upper_get_mtime(u, place.fd, place.name, &st.st_mtim);
     shown_stat(u, node, metacopy, counted ? (int64_t)links : -1, &st);
     *ret_stat = st;
     return 0;

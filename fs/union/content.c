@@ -72,7 +72,6 @@ static int look(struct job *job)
     job->lower = !(node->flags & CF_VN_UPPER);
     job->shared = node->flags & (CF_VN_DELETED | CF_VN_INDEXED);
     if (job->lower) {
-        job->shared = job->shared || cf_lower_links(u, node->nid) > 1;
         int r = cf_vnode_content(u, node, NULL, &job->content);
         return r ? r : 1;
     }
@@ -91,8 +90,17 @@ static int look(struct job *job)
 
 /* ---- a new file in work/ ---- */
 
-static int write_temp(struct job *job, const char *temp, const struct timespec times[2])
+/* A file that is cut off has a new mtime, at the same moment. */
+static bool is_cut(const struct job *job)
 {
+    return job->size >= 0 && (uint64_t)job->size < job->content.size;
+}
+
+static int write_temp(struct job *job, const char *temp, const struct stat *st)
+{
+    struct timespec times[2] = {st->st_atim, st->st_mtim};
+    if (is_cut(job))
+        times[1].tv_nsec = UTIME_NOW;
     int out cf_autoclose = cf_at_open(job->u->work_fd, temp, O_WRONLY);
     if (out < 0)
         return out;
@@ -108,8 +116,7 @@ static int make_temp(struct job *job, const char *temp)
         int r = cf_lower_stat(u, job->node->nid, &st);
         if (!r)
             r = cf_copy_make(u, job->node, temp, false);
-        const struct timespec times[2] = {st.st_atim, st.st_mtim};
-        return r ? r : write_temp(job, temp, times);
+        return r ? r : write_temp(job, temp, &st);
     }
     struct cf_place place cf_autoplace = CF_PLACE_INIT;
     {
@@ -120,8 +127,7 @@ static int make_temp(struct job *job, const char *temp)
         if (r)
             return r;
     }
-    const struct timespec times[2] = {job->disk.st_atim, job->disk.st_mtim};
-    return write_temp(job, temp, times);
+    return write_temp(job, temp, &job->entry.attr);
 }
 
 /* Whether the file is still what it was when look saw it. ns held. */
@@ -143,14 +149,7 @@ static int publish(struct job *job, const char *temp)
     if (!is_unchanged(job))
         return 1;
     int r = job->lower ? cf_copy_up(job->u, job->node->parent) : 0;
-    if (!r)
-        r = cf_copy_publish(job->u, job->node, temp);
-    if (r)
-        return r;
-    job->node->flags |= CF_VN_UPPER;
-    job->node->version++;
-    cf_vnode_tell_changed(job->u, job->node);
-    return 0;
+    return r ? r : cf_copy_settle(job->u, job->node, temp, false);
 }
 
 static int replace(struct job *job)
@@ -185,12 +184,15 @@ static int fill(struct job *job)
         if (out < 0)
             return out;
     }
-    int r = 0;
-    if (job->size < job->disk.st_size && ftruncate(out, job->size))
-        r = -errno; /* a cut-off metacopy is cut-off content */
+    struct timespec times[2] = {job->disk.st_atim, job->entry.attr.st_mtim};
+    bool cut = is_cut(job);
+    int r = cut ? 0 : cf_upper_set_mtime(u, out, "", &times[1]); /* should we be killed meanwhile */
+    if (cut)
+        times[1].tv_nsec = UTIME_NOW;
+    if (cut && ftruncate(out, job->size)) /* a cut-off metacopy is cut-off content */
+        r = -errno;
     if (!r)
         r = copy_content(u, &job->content, out, job->size);
-    const struct timespec times[2] = {job->disk.st_atim, job->disk.st_mtim};
     if (!r)
         r = cf_at_utimens(out, "", times);
     if (!r)

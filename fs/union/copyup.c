@@ -88,7 +88,8 @@ void cf_work_drop(struct cf_union *u, const char *temp)
         (void)unlinkat(u->work_fd, temp, AT_REMOVEDIR);
 }
 
-int cf_copy_publish(struct cf_union *u, struct cf_vnode *node, const char *temp)
+/* Moves it to the node's name; the times of the directory stay, for users see no change. */
+static int publish(struct cf_union *u, struct cf_vnode *node, const char *temp)
 {
     struct cf_dirfd at cf_autodirfd = CF_DIRFD_INIT;
     char name[CF_NAME_MAX + 1];
@@ -103,7 +104,8 @@ int cf_copy_publish(struct cf_union *u, struct cf_vnode *node, const char *temp)
     if (renameat(u->work_fd, temp, at.fd, name))
         return -errno;
     const struct timespec times[2] = {dir.st_atim, dir.st_mtim};
-    return cf_at_utimens(at.fd, "", times);
+    (void)cf_at_utimens(at.fd, "", times); /* the copy-up is done, whatever this says */
+    return 0;
 }
 
 /* Of a file that still has the name of its lower counterpart. */
@@ -123,12 +125,22 @@ static int set_origin_path(struct cf_union *u, struct cf_vnode *node, const char
     return r ? r : cf_upper_set_redirect(u, u->work_fd, temp, path.data);
 }
 
-static int copy_up_linked(struct cf_union *u, struct cf_vnode *node, const char *temp)
+/* The disk's ctime takes the place of the tree's, and the directory above has a new one, too. */
+static void tell_changed(struct cf_union *u, const struct cf_vnode *node)
+{
+    if (!u->changed)
+        return;
+    u->changed(u->changed_context, node->ino);
+    if (node->parent)
+        u->changed(u->changed_context, node->parent->ino);
+}
+
+static int settle_linked(struct cf_union *u, struct cf_vnode *node, const char *temp, bool metacopy)
 {
     uint32_t links = cf_lower_links(u, node->nid);
     char name[17];
     cf_index_name(node->nid, name);
-    int r = cf_vnode_type(node) == S_IFREG ? set_origin_path(u, node, temp) : 0;
+    int r = metacopy ? set_origin_path(u, node, temp) : 0;
     if (!r)
         r = cf_upper_set_links(u, u->work_fd, temp, links);
     u->index_used = true;
@@ -136,14 +148,29 @@ static int copy_up_linked(struct cf_union *u, struct cf_vnode *node, const char 
         r = cf_at_link(u->work_fd, temp, u->index_fd, name);
     if (r)
         return r;
-    r = cf_copy_publish(u, node, temp);
+    r = publish(u, node, temp);
     if (r) {
         (void)unlinkat(u->index_fd, name, 0);
         return r;
     }
-    node->flags |= CF_VN_UPPER | CF_VN_INDEXED;
+    node->flags |= CF_VN_INDEXED;
+    cf_index_drop_lower(u, node);
+    return 0;
+}
+
+int cf_copy_settle(struct cf_union *u, struct cf_vnode *node, const char *temp, bool metacopy)
+{
+    int r;
+    if (!(node->flags & CF_VN_UPPER) && cf_lower_links(u, node->nid) > 1)
+        r = settle_linked(u, node, temp, metacopy && cf_vnode_type(node) == S_IFREG);
+    else
+        r = publish(u, node, temp);
+    if (r)
+        return r;
+    node->flags |= CF_VN_UPPER;
     node->version++;
-    return cf_index_drop_lower(u, node);
+    tell_changed(u, node);
+    return 0;
 }
 
 int cf_vnode_set_redirect(struct cf_union *u, struct cf_vnode *node)
@@ -197,15 +224,6 @@ void cf_union_set_changed(struct cf_union *u, cf_union_changed_fn *fn, void *con
     u->changed_context = context;
 }
 
-void cf_vnode_tell_changed(struct cf_union *u, const struct cf_vnode *node)
-{
-    if (!u->changed)
-        return;
-    u->changed(u->changed_context, node->ino);
-    if (node->parent)
-        u->changed(u->changed_context, node->parent->ino);
-}
-
 static int copy_up_one(struct cf_union *u, struct cf_vnode *node)
 {
     char temp[24];
@@ -215,21 +233,10 @@ static int copy_up_one(struct cf_union *u, struct cf_vnode *node)
         cf_work_drop(u, temp);
         return r;
     }
-    if (node->flags & CF_VN_DELETED) {
-        r = copy_up_orphan(u, node, temp);
-    } else if (cf_lower_links(u, node->nid) > 1) {
-        r = copy_up_linked(u, node, temp);
-    } else {
-        r = cf_copy_publish(u, node, temp);
-        if (!r) {
-            node->flags |= CF_VN_UPPER;
-            node->version++;
-        }
-    }
+    r = node->flags & CF_VN_DELETED ? copy_up_orphan(u, node, temp)
+                                    : cf_copy_settle(u, node, temp, true);
     if (r)
         cf_work_drop(u, temp);
-    else
-        cf_vnode_tell_changed(u, node);
     return r;
 }
 

@@ -26,35 +26,28 @@ int cf_index_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat)
     return cf_at_stat(u->index_fd, name, ret_stat);
 }
 
-int cf_index_collect(struct cf_union *u, struct cf_vnode *node)
+/* What fails here leaves a count that is too large, or an entry that nobody finds. */
+
+void cf_index_collect(struct cf_union *u, struct cf_vnode *node)
 {
     char name[17];
     struct stat st;
     uint32_t links;
     cf_index_name(node->nid, name);
-    int r = cf_at_stat(u->index_fd, name, &st);
-    if (!r)
-        r = cf_upper_get_links(u, u->index_fd, name, &links);
-    if (r || links > 0 || st.st_nlink > 1)
-        return r;
-    r = cf_vnode_hold(u, node);
-    if (r)
-        return r;
-    if (unlinkat(u->index_fd, name, 0))
-        return -errno;
-    node->flags = (uint8_t)((node->flags & ~CF_VN_INDEXED) | CF_VN_DELETED);
-    return 0;
+    if (cf_at_stat(u->index_fd, name, &st) || st.st_nlink > 1 ||
+        cf_upper_get_links(u, u->index_fd, name, &links) || links > 0)
+        return;
+    if (cf_vnode_hold(u, node) == 0 && unlinkat(u->index_fd, name, 0) == 0)
+        node->flags = (uint8_t)((node->flags & ~CF_VN_INDEXED) | CF_VN_DELETED);
 }
 
-int cf_index_drop_lower(struct cf_union *u, struct cf_vnode *node)
+void cf_index_drop_lower(struct cf_union *u, struct cf_vnode *node)
 {
     char name[17];
     uint32_t links;
     cf_index_name(node->nid, name);
-    int r = cf_upper_get_links(u, u->index_fd, name, &links);
-    if (!r && links > 0)
-        r = cf_upper_set_links(u, u->index_fd, name, links - 1);
-    return r;
+    if (cf_upper_get_links(u, u->index_fd, name, &links) == 0 && links > 0)
+        (void)cf_upper_set_links(u, u->index_fd, name, links - 1);
 }
 
 int cf_index_materialise(struct cf_union *u, struct cf_vnode *node, int fd, const char *name)
@@ -62,5 +55,7 @@ int cf_index_materialise(struct cf_union *u, struct cf_vnode *node, int fd, cons
     char index[17];
     cf_index_name(node->nid, index);
     int r = cf_at_link(u->index_fd, index, fd, name);
-    return r ? r : cf_index_drop_lower(u, node);
+    if (!r)
+        cf_index_drop_lower(u, node);
+    return r;
 }

@@ -225,6 +225,9 @@ int cf_upper_clear_metacopy(struct cf_union *u, int fd, const char *name);
 int cf_upper_set_ino(struct cf_union *u, int fd, const char *name, uint64_t ino);
 int cf_upper_get_links(struct cf_union *u, int fd, const char *name, uint32_t *ret_links);
 int cf_upper_set_links(struct cf_union *u, int fd, const char *name, uint32_t links);
+/* While a metacopy is being filled: the mtime that users see. */
+int cf_upper_set_mtime(struct cf_union *u, int fd, const char *name, const struct timespec *mtime);
+int cf_upper_get_mtime(struct cf_union *u, int fd, const char *name, struct timespec *ret_mtime);
 bool cf_upper_is_metacopy(struct cf_union *u, int fd, const char *name);
 /* Whether override_stat is there. */
 bool cf_upper_is_overridden(int fd, const char *name);
@@ -300,15 +303,13 @@ int cf_vnode_truncate(struct cf_union *u, struct cf_vnode *node, off_t size);
 
 /* The node itself into the upper, without content. ns exclusive. */
 int cf_copy_up(struct cf_union *u, struct cf_vnode *node);
-/* After a copy-up: the disk's ctime takes the place of the tree's, and the directory above has a
- * new one, too. ns held. */
-void cf_vnode_tell_changed(struct cf_union *u, const struct cf_vnode *node);
 int cf_copy_up_locked(struct cf_union *u, struct cf_vnode *node); /* takes ns itself */
 /* The lower object at a name in work/, with everything but content and further names; a regular
  * file as a metacopy, or empty. */
 int cf_copy_make(struct cf_union *u, struct cf_vnode *node, const char *temp, bool metacopy);
-/* Moves it to the node's name; the times of the directory stay, for users see no change. */
-int cf_copy_publish(struct cf_union *u, struct cf_vnode *node, const char *temp);
+/* Makes it the node's upper part: under its name, and in the index if it has further lower names.
+ */
+int cf_copy_settle(struct cf_union *u, struct cf_vnode *node, const char *temp, bool metacopy);
 void cf_work_drop(struct cf_union *u, const char *temp);
 /*
  * Lets what is in the upper be moved or linked: a merged directory and a metacopy get the
@@ -335,8 +336,8 @@ int cf_copy_up_data(struct cf_union *u, struct cf_vnode *node, int64_t size);
 void cf_index_name(uint64_t nid, char ret_name[17]);
 int cf_index_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat);
 /* One lower name less that is not in the upper; the entry goes with the last name. ns exclusive. */
-int cf_index_drop_lower(struct cf_union *u, struct cf_vnode *node);
-int cf_index_collect(struct cf_union *u, struct cf_vnode *node);
+void cf_index_drop_lower(struct cf_union *u, struct cf_vnode *node);
+void cf_index_collect(struct cf_union *u, struct cf_vnode *node);
 /* Puts the inode under a lower name that is not yet in the upper. */
 int cf_index_materialise(struct cf_union *u, struct cf_vnode *node, int fd, const char *name);
 
@@ -358,8 +359,8 @@ int cf_vnode_hold(struct cf_union *u, struct cf_vnode *node);
  */
 int cf_removal_begin(struct cf_union *u, struct cf_vnode *dir, const char *name,
                      struct cf_found *found, struct cf_vnode *node);
-int cf_removal_end(struct cf_union *u, struct cf_vnode *dir, const char *name,
-                   const struct cf_found *found, struct cf_vnode *node);
+void cf_removal_end(struct cf_union *u, struct cf_vnode *dir, const char *name,
+                    const struct cf_found *found, struct cf_vnode *node);
 /* -ENOTEMPTY, or 0: users see nothing in that directory. ns held. */
 int cf_dir_check_empty(struct cf_union *u, struct cf_vnode *node);
 /* Removes the whiteouts of an upper directory that users see as empty; it is made opaque first. */

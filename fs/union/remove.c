@@ -53,19 +53,18 @@ int cf_removal_begin(struct cf_union *u, struct cf_vnode *dir, const char *name,
     return cf_vnode_hold(u, node);
 }
 
-int cf_removal_end(struct cf_union *u, struct cf_vnode *dir, const char *name,
-                   const struct cf_found *found, struct cf_vnode *node)
+void cf_removal_end(struct cf_union *u, struct cf_vnode *dir, const char *name,
+                    const struct cf_found *found, struct cf_vnode *node)
 {
     bool none = cf_vnode_drop_name(u, node, dir, name, strlen(name));
     if (node->flags & CF_VN_INDEXED) {
-        int r = found->here ? 0 : cf_index_drop_lower(u, node);
-        return r ? r : cf_index_collect(u, node);
-    }
-    if (none) {
+        if (!found->here)
+            cf_index_drop_lower(u, node);
+        cf_index_collect(u, node);
+    } else if (none) {
         node->flags |= CF_VN_DELETED;
         cf_dirfd_drop(u, node);
     }
-    return 0;
 }
 
 int cf_union_unlink(struct cf_union *u, uint64_t dir, const char *name)
@@ -97,7 +96,9 @@ int cf_union_unlink(struct cf_union *u, uint64_t dir, const char *name)
         r = cf_upper_replace_by_whiteout(u, at.fd, name);
     else
         r = unlinkat(at.fd, name, 0) ? -errno : 0;
-    return r ? r : cf_removal_end(u, parent.node, name, &found, child.node);
+    if (!r)
+        cf_removal_end(u, parent.node, name, &found, child.node);
+    return r;
 }
 
 /* ---- directories ---- */
@@ -213,5 +214,7 @@ int cf_union_rmdir(struct cf_union *u, uint64_t dir, const char *name)
     if (!r)
         r = found.here ? remove_upper_dir(u, at.fd, name, found.has_lower)
                        : cf_upper_put_whiteout(u, at.fd, name);
-    return r ? r : cf_removal_end(u, parent.node, name, &found, child.node);
+    if (!r)
+        cf_removal_end(u, parent.node, name, &found, child.node);
+    return r;
 }

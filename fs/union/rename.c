@@ -151,10 +151,10 @@ static int replace(struct cf_union *u, struct end *from, struct end *to)
     int r = prepare_replaced(u, to);
     if (!r)
         r = move(u, from, to);
-    if (!r && to->node.node)
-        r = cf_removal_end(u, to->dir.node, to->name, &to->found, to->node.node);
     if (r)
         return r;
+    if (to->node.node)
+        cf_removal_end(u, to->dir.node, to->name, &to->found, to->node.node);
     lose_name(u, from);
     return take_name(u, from, to);
 }

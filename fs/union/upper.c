@@ -9,6 +9,7 @@
  *   T.redirect    the lower counterpart: a name in the same directory, or an absolute lower path
  *   T.metacopy    empty: the file has metadata only
  *   T.cloudfs.ino, .object, .nlink   persistent number; content of a stub; lower names outside
+ *   T.cloudfs.mtime   of a metacopy with several names, while its content is being copied
  *   user.containers.override_stat    uid:gid:0mode:type, ordinary user only
  */
 #include <errno.h>
@@ -28,6 +29,7 @@
 #define INO "cloudfs.ino"
 #define OBJECT "cloudfs.object"
 #define LINKS "cloudfs.nlink"
+#define MTIME "cloudfs.mtime"
 
 #define PREFIX_ROOT "trusted.overlay."
 #define PREFIX_USER "user.overlay."
@@ -123,10 +125,39 @@ int cf_upper_set_metacopy(struct cf_union *u, int fd, const char *name)
     return set_own(u->user, fd, name, METACOPY, "", 0);
 }
 
+int cf_upper_set_mtime(struct cf_union *u, int fd, const char *name, const struct timespec *mtime)
+{
+    char text[48];
+    int n = snprintf(text, sizeof(text), "%lld.%09ld", (long long)mtime->tv_sec, mtime->tv_nsec);
+    return set_own(u->user, fd, name, MTIME, text, (size_t)n);
+}
+
+static int get_mtime(bool user, int fd, const char *name, struct timespec *ret_mtime)
+{
+    char text[48];
+    ssize_t n = get_own(user, fd, name, MTIME, text, sizeof(text) - 1);
+    long long sec;
+    long nsec;
+    if (n < 0)
+        return (int)n;
+    text[n] = 0;
+    if (sscanf(text, "%lld.%ld", &sec, &nsec) != 2 || nsec < 0 || nsec > 999999999)
+        return -EINVAL;
+    *ret_mtime = (struct timespec){.tv_sec = (time_t)sec, .tv_nsec = nsec};
+    return 0;
+}
+
+int cf_upper_get_mtime(struct cf_union *u, int fd, const char *name, struct timespec *ret_mtime)
+{
+    return get_mtime(u->user, fd, name, ret_mtime);
+}
+
 /* metacopy first: without it the others mean nothing. */
 int cf_upper_clear_metacopy(struct cf_union *u, int fd, const char *name)
 {
     int r = remove_own(u->user, fd, name, METACOPY);
+    if (!r)
+        r = remove_own(u->user, fd, name, MTIME);
     return r ? r : remove_own(u->user, fd, name, OBJECT);
 }
 
@@ -405,6 +436,8 @@ int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper
             entry.overridden = read_override(dirfd, name, &entry.attr);
     }
     entry.stub = entry.stub && entry.metacopy;
+    if (!r && entry.metacopy && entry.attr.st_nlink > 1)
+        (void)get_mtime(user_xattrs, dirfd, name, &entry.attr.st_mtim);
     if (r)
         cf_upper_entry_done(&entry);
     else
