@@ -247,8 +247,9 @@ static void content_and_links_of_a_committed_image_are_those_of_the_upper(void *
     cf_target_done(&target);
     must_run("cd %s/../copy && diff -r d %s/d && cmp etc/daemon.json %s/etc/daemon.json",
              hand.upper, dest, dest);
-    must_run("test %s/d/middle -ef %s/d/link && test -u %s/d/small && test -f %s/bin/a", dest, dest,
-             dest, dest);
+    must_run("test %s/d/middle -ef %s/d/link && (test -u %s/d/small || test $(id -u) != 0) && test "
+             "-f %s/bin/a",
+             dest, dest, dest, dest);
 }
 
 /* The large file became an object, and its place a stub of it; hard links stay files. */
