@@ -420,7 +420,9 @@ def main(argv):
         print(f"run.sh: no row {unknown[0]}; there are: {' '.join(order)}", file=sys.stderr)
         return 2
     sides = {opts.only} if opts.only else {"cloudfs", "peers"}
-    results, failed, leftovers = load_results(f"{directory}/results.json"), False, []
+    # Rows that run alone join those of earlier runs; a run of all begins anew.
+    results = load_results(f"{directory}/results.json") if opts.rows else {}
+    failed, leftovers = False, []
     for key in opts.rows or order:
         load = os.getloadavg()[0]
         print(f"bench: {key}", file=sys.stderr)
