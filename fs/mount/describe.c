@@ -120,13 +120,11 @@ char *cf_mount_path(struct cf_store *store, const char *id, const char *name)
 
 bool cf_mount_is_dead_at(const char *mountpoint)
 {
-    struct cf_mountinfo info = {0};
     struct statfs st;
-    bool ours = cf_mountinfo_at(mountpoint, &info) == 1 && info.ours;
-    cf_mountinfo_done(&info);
-    /* stat(2) would be answered from the kernel's cache. */
-    /* What was asked while it died is answered with the other number. */
-    return ours && statfs(mountpoint, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+    /* stat(2) would be answered from the kernel's cache. What was asked while it died is answered
+     * with the other number. */
+    return cf_mount_is_shown(mountpoint) && statfs(mountpoint, &st) < 0 &&
+           (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 static void find_state(struct cf_store *store, struct cf_mount *mount)

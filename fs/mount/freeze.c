@@ -37,7 +37,7 @@ static int freeze_idle(struct cf_store *store, const struct cf_mount *mount,
                        struct cf_freeze *ret_freeze, struct cf_error *err)
 {
     int fd cf_autoclose = cf_mount_lock_open(store, mount->id);
-    int r = fd < 0 ? fd : cf_mount_lock_take(fd);
+    int r = fd < 0 ? fd : cf_mount_lock_take_soon(fd);
     if (r == -EBUSY)
         return cf_fail(err, r, "mount %s is in use by another process", mount->id);
     if (r == 0) /* what a killed daemon left there would make the mount look live */
@@ -51,8 +51,8 @@ static int freeze_idle(struct cf_store *store, const struct cf_mount *mount,
 int cf_mount_freeze(struct cf_store *store, const struct cf_mount *mount,
                     struct cf_freeze *ret_freeze, struct cf_error *err)
 {
-    return mount->state == CF_MOUNT_LIVE ? freeze_live(mount, ret_freeze, err)
-                                         : freeze_idle(store, mount, ret_freeze, err);
+    bool live = mount->state == CF_MOUNT_LIVE && cf_mount_is_shown(mount->mountpoint);
+    return live ? freeze_live(mount, ret_freeze, err) : freeze_idle(store, mount, ret_freeze, err);
 }
 
 void cf_mount_thaw(struct cf_freeze *freeze)

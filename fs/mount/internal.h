@@ -68,9 +68,15 @@ int cf_mount_advance_recover(struct cf_store *store, struct cf_mount *mount);
  */
 int cf_mount_lock_open(struct cf_store *store, const char *id); /* -errno */
 int cf_mount_lock_take(int fd);                                 /* -EBUSY: somebody has it */
-bool cf_mount_lock_is_held(int fd);                             /* by another descriptor */
-int cf_mount_lock_write_pid(int fd, pid_t pid);                 /* 0 empties */
-pid_t cf_mount_lock_read_pid(int fd);                           /* 0: none */
+/* Gives a daemon whose mount is gone a moment to end; then -EBUSY. */
+#define CF_MOUNT_GRACE_MS 3000
+int cf_mount_lock_take_soon(int fd);
+/* Waits until nobody else holds the lock, its holder being pid (0: not known): false when the
+ * patience (milliseconds) ends. */
+bool cf_mount_lock_wait(int fd, pid_t pid, int patience);
+bool cf_mount_lock_is_held(int fd);             /* by another descriptor */
+int cf_mount_lock_write_pid(int fd, pid_t pid); /* 0 empties */
+pid_t cf_mount_lock_read_pid(int fd);           /* 0: none */
 
 /* ---- mountinfo.c: /proc/self/mountinfo ---- */
 
@@ -84,6 +90,8 @@ void cf_mountinfo_done(struct cf_mountinfo *info);
  * 1 found, 0 not. */
 int cf_mountinfo_search(const char *text, const char *path, int id, struct cf_mountinfo *ret_info);
 int cf_mountinfo_at(const char *path, struct cf_mountinfo *ret_info);
+/* Whether a mount of ours is the topmost there. */
+bool cf_mount_is_shown(const char *mountpoint);
 int cf_mountinfo_of_fd(int fd, struct cf_mountinfo *ret_info);
 
 /* ---- find.c ---- */

@@ -2,8 +2,11 @@
 /* The lock of a mount, and the process ID in it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cloudfs/io.h>
@@ -52,4 +55,46 @@ pid_t cf_mount_lock_read_pid(int fd)
     text[n] = '\0';
     long pid = strtol(text, NULL, 10);
     return pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
+}
+
+/* A descriptor that polls readable when the process is gone; -1 where the kernel has none, or
+ * the process is in another PID namespace. */
+static int open_pid(pid_t pid)
+{
+    return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The process's end, which frees the lock, wakes us; without a pidfd we look every few
+ * milliseconds. */
+bool cf_mount_lock_wait(int lock_fd, pid_t pid, int patience)
+{
+    int pid_fd cf_autoclose = open_pid(pid);
+    struct pollfd fds = {.fd = pid_fd, .events = POLLIN};
+    int64_t end = now_ms() + patience;
+
+    while (cf_mount_lock_is_held(lock_fd)) {
+        int64_t left = end - now_ms();
+        if (left <= 0)
+            return false;
+        bool gone = fds.revents != 0;
+        int step = pid_fd >= 0 && !gone ? (int)left : 5;
+        if (poll(&fds, pid_fd >= 0 && !gone ? 1 : 0, step) < 0 && errno != EINTR)
+            return false;
+    }
+    return true;
+}
+
+int cf_mount_lock_take_soon(int fd)
+{
+    int r = cf_mount_lock_take(fd);
+    if (r == -EBUSY && cf_mount_lock_wait(fd, cf_mount_lock_read_pid(fd), CF_MOUNT_GRACE_MS))
+        r = cf_mount_lock_take(fd);
+    return r;
 }

@@ -104,6 +104,14 @@ int cf_mountinfo_at(const char *path, struct cf_mountinfo *ret_info)
     return search_own(path, 0, ret_info);
 }
 
+bool cf_mount_is_shown(const char *mountpoint)
+{
+    struct cf_mountinfo info = {0};
+    bool shown = cf_mountinfo_at(mountpoint, &info) == 1 && info.ours;
+    cf_mountinfo_done(&info);
+    return shown;
+}
+
 int cf_mountinfo_of_fd(int fd, struct cf_mountinfo *ret_info)
 {
     struct cf_buf text cf_autobuf = CF_BUF_INIT;

@@ -38,7 +38,6 @@ static void start_done(struct cf_start *start)
 
 static int check_place(const char *path, bool nonempty, struct cf_error *err)
 {
-    struct cf_mountinfo info = {0};
     int fd cf_autoclose = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOTCONN)
         return cf_fail(err, -EBUSY, "%s is a mount whose daemon is gone: unmount it first",
@@ -49,9 +48,7 @@ static int check_place(const char *path, bool nonempty, struct cf_error *err)
         return cf_fail(err, -ENOTDIR, "mount point %s is not a directory", CF_QUOTE(path));
     if (fd < 0)
         return cf_fail_errno(err, errno, "mount point %s", CF_QUOTE(path));
-    bool taken = cf_mountinfo_at(path, &info) == 1 && info.ours;
-    cf_mountinfo_done(&info);
-    if (taken)
+    if (cf_mount_is_shown(path))
         return cf_fail(err, -EBUSY, "%s is a cloudfs mount already", CF_QUOTE(path));
     int r = nonempty ? 1 : cf_dir_is_empty(fd);
     if (r < 0)
@@ -168,7 +165,7 @@ static int open_files(struct cf_start *start, struct cf_error *err)
     start->lock_fd = cf_mount_lock_open(start->store, id);
     if (start->lock_fd < 0)
         return cf_fail_errno(err, -start->lock_fd, "cannot open the lock of mount %s", id);
-    int r = cf_mount_lock_take(start->lock_fd);
+    int r = cf_mount_lock_take_soon(start->lock_fd);
     if (r == -EBUSY)
         return cf_fail(err, r, "mount %s is in use by another process", id);
     if (r == 0) /* a name for who starts: until the daemon has written its own */
@@ -270,7 +267,7 @@ static int start_again(struct cf_start *start, const struct cf_mount_options *op
     if (r < 0)
         return r;
     struct cf_mount *mount = start->mount;
-    if (mount->state == CF_MOUNT_LIVE)
+    if (mount->state == CF_MOUNT_LIVE && cf_mount_is_shown(mount->mountpoint))
         return cf_fail(err, -EBUSY, "mount %s is mounted on %s", mount->id,
                        CF_QUOTE(mount->mountpoint));
     if (mount->state == CF_MOUNT_DEAD)

@@ -3,11 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cloudfs/fuse.h>
@@ -20,39 +17,6 @@
 #define LAZY_PATIENCE_MS                                                    \
     1000 /* others may keep a lazily unmounted one for as long as they like \
           */
-
-/* A descriptor that polls readable when the process is gone; -1 where the kernel has none, or
- * the process is in another PID namespace. */
-static int open_pid(pid_t pid)
-{
-    return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Waits until nobody holds the lock. The process's end, which frees the lock, wakes us; without a
- * pidfd we look every few milliseconds. */
-static bool wait_for_lock(int lock_fd, int pid_fd, int patience)
-{
-    struct pollfd fds = {.fd = pid_fd, .events = POLLIN};
-    int64_t end = now_ms() + patience;
-
-    while (cf_mount_lock_is_held(lock_fd)) {
-        int64_t left = end - now_ms();
-        if (left <= 0)
-            return false;
-        bool gone = fds.revents != 0;
-        int step = pid_fd >= 0 && !gone ? (int)left : 5;
-        if (poll(&fds, pid_fd >= 0 && !gone ? 1 : 0, step) < 0 && errno != EINTR)
-            return false;
-    }
-    return true;
-}
 
 /* The topmost mount at the mount point has to be the one that is meant. */
 static int check_mounted(const struct cf_mount *mount, struct cf_error *err)
@@ -78,7 +42,6 @@ static int stop_live(struct cf_store *store, const struct cf_mount *mount, bool 
                      bool *ret_gone, struct cf_error *err)
 {
     int lock_fd cf_autoclose = cf_mount_lock_open(store, mount->id);
-    int pid_fd cf_autoclose = open_pid(mount->pid);
 
     if (lock_fd == -ENOENT) { /* it ended meanwhile, and left nothing */
         *ret_gone = true;
@@ -86,12 +49,17 @@ static int stop_live(struct cf_store *store, const struct cf_mount *mount, bool 
     }
     if (lock_fd < 0)
         return cf_fail_errno(err, -lock_fd, "cannot open the lock of mount %s", mount->id);
+    if (!cf_mount_is_shown(mount->mountpoint) &&
+        cf_mount_lock_wait(lock_fd, mount->pid, CF_MOUNT_GRACE_MS)) {
+        *ret_gone = true; /* unmounted by another, and just about to end */
+        return 0;
+    }
     int r = check_mounted(mount, err);
     if (r == 0)
         r = cf_fuse_unmount(mount->mountpoint, lazy, err);
     if (r < 0)
         return r;
-    *ret_gone = wait_for_lock(lock_fd, pid_fd, lazy ? LAZY_PATIENCE_MS : PATIENCE_MS);
+    *ret_gone = cf_mount_lock_wait(lock_fd, mount->pid, lazy ? LAZY_PATIENCE_MS : PATIENCE_MS);
     if (!*ret_gone && !lazy)
         return cf_fail(err, -EBUSY,
                        "%s is unmounted, but still in use elsewhere: its daemon %d goes on",
@@ -134,7 +102,7 @@ static int discard_changes(struct cf_store *store, const struct cf_mount *mount,
 
     if (lock_fd == -ENOENT)
         return 0;
-    r = lock_fd < 0 ? lock_fd : cf_mount_lock_take(lock_fd);
+    r = lock_fd < 0 ? lock_fd : cf_mount_lock_take_soon(lock_fd);
     if (r == -EBUSY)
         return cf_fail(err, r, "mount %s is in use by another process", mount->id);
     if (r < 0)

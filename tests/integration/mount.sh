@@ -83,28 +83,24 @@ eq "$(stat -c %i "$work/m2/etc/daemon.json")" "$inode"
 "$CLOUDFS" mount --resume "$id"
 eq "$(cat "$work/m2/new")" new
 
-# umount(8), lazily, and by a signal to the daemon: clean each time.
+# umount(8), lazily, and by a signal to the daemon: clean each time, and what comes next waits for the
+# daemon's end.
 lock=$CLOUDFS_ROOT/mounts/$id/lock
-wait_idle() {
-    tries=0
-    while [ -s "$lock" ]; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 200 ] || fail "the daemon does not end"
-        sleep 0.05
-    done
-}
 umount "$work/m2"
-wait_idle
 "$CLOUDFS" mount --resume "$id"
 exec 5<"$work/m2/new"
 umount -l "$work/m2"
 read -r line <&5
 eq "$line" new
 exec 5<&-
-wait_idle
 "$CLOUDFS" mount --resume "$id"
 kill -TERM "$(cat "$lock")"
-wait_idle
+tries=0
+while grep -q " $work/m2 " /proc/self/mountinfo; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || fail "SIGTERM does not unmount"
+    sleep 0.05
+done
 eq "$(mounts_below "$work")" ""
 "$CLOUDFS" umount --discard "$id"
 eq "$(mounts)" ""
