@@ -94,7 +94,8 @@ int cf_union_link(struct cf_union *u, uint64_t ino, uint64_t dir, const char *na
                   struct cf_entry *ret_entry);
 int cf_union_unlink(struct cf_union *u, uint64_t dir, const char *name);
 int cf_union_rmdir(struct cf_union *u, uint64_t dir, const char *name);
-/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT as renameat2(2). */
+/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE as renameat2(2). RENAME_WHITEOUT is -EINVAL, as on
+ * overlayfs: the upper has no way to write down a whiteout that users see. */
 int cf_union_rename(struct cf_union *u, uint64_t old_dir, const char *old_name, uint64_t new_dir,
                     const char *new_name, unsigned flags);
 
@@ -115,7 +116,7 @@ void cf_file_close(struct cf_file *file);
  */
 int cf_file_data(struct cf_file *file, int *ret_fd, const void **ret_data, size_t *ret_len);
 ssize_t cf_file_read(struct cf_file *file, void *data, size_t len, off_t offset);
-/* append: at the end of the file, as O_APPEND; kill_priv: clear setuid and setgid. */
+/* A file opened with O_APPEND is written at its end. kill_priv: clear setuid and setgid. */
 ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t offset,
                       bool kill_priv);
 int cf_file_sync(struct cf_file *file, bool data_only);
