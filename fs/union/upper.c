@@ -571,12 +571,22 @@ int cf_upper_make_stub(int dirfd, const char *name, int work_fd, const char *mov
         return cf_fail(err, -EINVAL, "%s: not a regular file with content", name);
     if (st.st_nlink > 1)
         return cf_fail(err, -EMLINK, "%s: has hard links", name);
-    int out cf_autoclose =
-        openat(work_fd, moved_name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    /* Made under a name that is litter, and given moved_name when it is whole: what a crash leaves
+     * under moved_name is then either a stub by all its marks, or the content. */
+    char litter[CF_DIGEST_HEX_SIZE + 1];
+    (void)snprintf(litter, sizeof(litter), "#%.64s", moved_name);
+    (void)unlinkat(work_fd, litter, 0);
+    int out cf_autoclose = openat(work_fd, litter, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     if (out < 0)
         return cf_fail_errno(err, errno, "create %s in the work directory", moved_name);
     r = fill_stub(dirfd, name, &st, ino, out, digest, user_xattrs);
-    if (!r && renameat2(work_fd, moved_name, dirfd, name, RENAME_EXCHANGE))
+    if (!r && renameat2(work_fd, litter, work_fd, moved_name, RENAME_NOREPLACE))
+        r = -errno;
+    if (r) {
+        (void)unlinkat(work_fd, litter, 0);
+        return cf_fail_errno(err, -r, "make a stub of %s", name);
+    }
+    if (renameat2(work_fd, moved_name, dirfd, name, RENAME_EXCHANGE))
         r = -errno;
     if (r) {
         (void)unlinkat(work_fd, moved_name, 0);
