@@ -351,6 +351,32 @@ static int commit_once(struct cf_store *store, const struct cf_mount *mount,
     return 0;
 }
 
+/* The mount as it was, on its new image or, after a failure, on the old one. */
+static int mount_again(struct cf_store *store, const struct cf_mount *mount, struct cf_error *err)
+{
+    const struct cf_mount_options options = {.resume = mount->id};
+    char id[CF_MOUNT_ID_SIZE];
+
+    return cf_mount_start(store, &options, id, err);
+}
+
+static int advance_stopped(struct cf_store *store, const char *id,
+                           const struct cf_commit_options *options,
+                           struct cf_commit_result *ret_result, struct cf_error *err)
+{
+    struct cf_mount *mount cf_cleanup(cf_mount_free_ptr) = NULL;
+    struct cf_error why = {0};
+    int r = cf_mount_find(store, id, &mount, err);
+
+    if (r == 0)
+        r = commit_once(store, mount, options, true, ret_result, err);
+    int again = mount ? mount_again(store, mount, &why) : 0;
+    if (r < 0 || again == 0)
+        return r;
+    return cf_fail(err, again, "%s is committed, but mount %s cannot be mounted again: %s",
+                   options->name, id, why.text);
+}
+
 /*
  * A mount that is live has to be unmounted for its base to be exchanged. Where that cannot be done,
  * the commit is made all the same, and -EBUSY says that it was not advanced.
@@ -359,19 +385,19 @@ static int commit_and_advance(struct cf_store *store, const struct cf_mount *mou
                               const struct cf_commit_options *options,
                               struct cf_commit_result *ret_result, struct cf_error *err)
 {
-    struct cf_mount *stopped cf_cleanup(cf_mount_free_ptr) = NULL;
+    struct cf_changes changes = {0};
     struct cf_error why = {0};
-    int r = 0;
 
-    if (mount->state == CF_MOUNT_IDLE || !mount->upper)
+    if (mount->state != CF_MOUNT_LIVE || !mount->upper)
         return commit_once(store, mount, options, true, ret_result, err);
-    r = cf_mount_stop(store, mount, false, false, &why);
-    if (r == 0)
-        r = cf_mount_find(store, mount->id, &stopped, &why);
-    if (r == 0)
-        return commit_once(store, stopped, options, true, ret_result, err);
-    if (r == -ENOENT) /* there were no changes, so nothing of the mount is left */
-        return commit_once(store, mount, options, false, ret_result, err);
+    /* Unmounting a mount without changes would leave nothing of it. */
+    int r = cf_mount_changes(store, mount, &changes, err);
+    bool changed = changes.count > 0;
+    cf_changes_done(&changes);
+    if (r < 0 || !changed)
+        return r < 0 ? r : commit_once(store, mount, options, false, ret_result, err);
+    if (cf_mount_stop(store, mount, false, false, &why) == 0)
+        return advance_stopped(store, mount->id, options, ret_result, err);
     r = commit_once(store, mount, options, false, ret_result, err);
     if (r < 0)
         return r;

@@ -59,9 +59,9 @@ struct cf_commit_options {
     const char *name; /* reference to publish under; NULL only with dry_run */
     bool squash;      /* one layer of everything instead of base + 1 */
     bool dry_run;     /* says what would be in the layer, stores nothing */
-    /* Afterwards the mount is on the new image with an empty upper. A live mount is unmounted for
-     * that, and the caller mounts it again (resume), also after a failure; where it is in use the
-     * commit is made all the same, and -EBUSY tells that it was not advanced. */
+    /* Afterwards the mount is on the new image with an empty upper. A live mount is unmounted and
+     * mounted again for that; where it is in use, the commit is made all the same (the result is
+     * set), and -EBUSY tells that it was not advanced. */
     bool advance;
     cf_progress_fn *progress;
     void *progress_context;
