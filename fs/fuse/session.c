@@ -20,6 +20,8 @@
 #define THREADS_DEFAULT 4
 #define THREADS_MAX 64
 #define MAX_WRITE (1u << 20)
+/* Requests of a worker between two trims: some 10 MiB of a tree, as readdirplus walks it. */
+#define TRIM_PERIOD 512u
 
 CF_DEFINE_CLEANUP(struct fuse_session *, fuse_session_destroy)
 
@@ -118,8 +120,11 @@ static void *work(void *arg)
     struct cf_engine *engine = worker->engine;
     struct fuse_buf buf = {0};
     const uint64_t one = 1;
+    unsigned int requests = 0;
 
     while (receive(engine, &buf) > 0) {
+        if (++requests % TRIM_PERIOD == 0)
+            cf_union_trim(engine->u);
         if (cf_engine_park(engine, &buf))
             continue;
         cf_engine_note_request(&buf);

@@ -32,6 +32,11 @@ void cf_union_close(struct cf_union *u)
     free(u);
 }
 
+void cf_union_trim(struct cf_union *u)
+{
+    cf_tree_trim(u->lower);
+}
+
 static void init_locks(struct cf_union *u)
 {
     pthread_rwlockattr_t attr;

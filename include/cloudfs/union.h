@@ -45,6 +45,8 @@ int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_
                   struct cf_error *err);
 void cf_union_close(struct cf_union *u);
 CF_DEFINE_CLEANUP(struct cf_union *, cf_union_close)
+/* Drops the lower tree's pages from the resident memory; see cf_tree_trim. To call now and then. */
+void cf_union_trim(struct cf_union *u);
 
 /*
  * From now on fn hears of each inode whose attributes change as a side effect of something else: it
