@@ -24,6 +24,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
 	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
 
 # Some tests reach what is nobody's but its folder's.
+$(BUILD)/tests/unit/%.o: ALLCFLAGS += -Itests/lib
 $(BUILD)/tests/unit/test_mount.o: ALLCFLAGS += -Ifs/mount
 $(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer
 

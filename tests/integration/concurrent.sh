@@ -79,7 +79,7 @@ case $("$CLOUDFS" ls name:1) in
 *) diff <("$CLOUDFS" ls -R name:1) <("$CLOUDFS" ls -R load:1) ;;
 esac
 # Removed by three at once: it is gone; at least one says so, the others that there is none.
-for i in 1 2 3; do ("$CLOUDFS" -q rmi name:1 >/dev/null 2>"$work/rmi.$i" && echo done >>"$work/rmi.done" || true) & done
+for i in 1 2 3; do ("$CLOUDFS" -q rmi name:1 >/dev/null 2>"$work/rmi.$i" && echo "done" >>"$work/rmi.done" || true) & done
 wait
 [ -s "$work/rmi.done" ] || fail "nobody removed name:1: $(cat "$work"/rmi.[1-3])"
 fails_with 1 'no such image' "$CLOUDFS" ls name:1
@@ -122,14 +122,14 @@ store_whole "twenty mounts"
 
 # Two mounts of one directory at once: one gets it. One resumed by two: likewise.
 "$CLOUDFS" umount --all --discard
-for i in 1 2 3 4; do ("$CLOUDFS" -q mount mine:1 "$work/m1" >/dev/null 2>"$work/mount.$i" && echo done >>"$work/mount.done" || true) & done
+for i in 1 2 3 4; do ("$CLOUDFS" -q mount mine:1 "$work/m1" >/dev/null 2>"$work/mount.$i" && echo "done" >>"$work/mount.done" || true) & done
 wait
 eq "$(wc -l <"$work/mount.done")" "$("$CLOUDFS" mount -q | wc -l)"
 echo x >"$work/m1/x"
 while mountpoint -q "$work/m1"; do "$CLOUDFS" umount "$work/m1"; done
 id=$("$CLOUDFS" mount -q | head -n 1)
 rm "$work/mount.done"
-for i in 1 2 3 4; do ("$CLOUDFS" -q mount --resume "$id" "$work/m$i" >/dev/null 2>"$work/mount.$i" && echo done >>"$work/mount.done" || true) & done
+for i in 1 2 3 4; do ("$CLOUDFS" -q mount --resume "$id" "$work/m$i" >/dev/null 2>"$work/mount.$i" && echo "done" >>"$work/mount.done" || true) & done
 wait
 eq "$(wc -l <"$work/mount.done")" 1
 "$CLOUDFS" umount "$id"

@@ -7,7 +7,7 @@
  * Ends with the command's status, 137 when it was killed, 126 where ptrace does not work. What the
  * command leaves running in the background is killed at the end.
  */
-#include "../unit/fault.h"
+#include "fault.h"
 
 #include <string.h>
 
