@@ -358,6 +358,7 @@ static int run_in_foreground(struct cf_start *start, struct cf_error *err)
 {
     int nobody = -1;
     mode_t before = umask(0);
+    cf_store_unlock(start->store); /* gc would wait for the end of this mount */
     int r = cf_daemon_run(start, &nobody, err);
     (void)umask(before);
     return r;

@@ -228,6 +228,11 @@ int cf_store_open(const char *root, unsigned flags, struct cf_store **ret_store,
     return 0;
 }
 
+void cf_store_unlock(struct cf_store *store)
+{
+    cf_close_fd(&store->lock_fd);
+}
+
 void cf_store_close(struct cf_store *store)
 {
     if (!store)

@@ -37,6 +37,10 @@ int cf_store_open(const char *root, unsigned flags, struct cf_store **ret_store,
                   struct cf_error *err);
 void cf_store_close(struct cf_store *store);
 CF_DEFINE_CLEANUP(struct cf_store *, cf_store_close)
+/* Gives up the lock and goes on, as if opened with CF_STORE_NO_LOCK: for a mount that is served by
+ * the caller's own process, and is a root of gc by itself. No other thread may use the store
+ * meanwhile. */
+void cf_store_unlock(struct cf_store *store);
 
 const char *cf_store_root(const struct cf_store *store); /* absolute path */
 int cf_store_root_fd(const struct cf_store *store);

@@ -127,6 +127,18 @@ other'
 "$CLOUDFS" umount --all
 eq "$(mounts_below "$work")" ""
 
+# A mount in the foreground ends with the unmount, and holds nobody up meanwhile.
+"$CLOUDFS" mount -f test/rootfs:1 "$m" &
+foreground=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -e "$m/file" ] && break
+    sleep 0.2
+done
+[ -e "$m/file" ] || fail "the mount in the foreground does not answer"
+timeout 20 "$CLOUDFS" gc >/dev/null || fail "gc waits for the mount in the foreground"
+"$CLOUDFS" umount "$m"
+wait "$foreground" || fail "the mount in the foreground ended with status $?"
+
 # mount(8) and its options.
 if [ -x /sbin/mount.fuse.cloudfs ] || [ -x /sbin/mount.fuse3 ]; then
     PATH=$(dirname "$CLOUDFS"):$PATH
