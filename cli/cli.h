@@ -152,6 +152,8 @@ int cli_table_add(struct cli_table *table, ...);          /* const char * for ea
 void cli_table_print(struct cli_table *table, FILE *out); /* and frees it; out NULL: only that */
 /* What `mount` and `inspect` tell of a mount. */
 struct cf_json *cli_mount_json(const struct cf_mount *mount);
+/* The kinds and paths of changes, as `commit` and `inspect` tell them. */
+struct cf_json *cli_changes_json(const struct cf_changes *changes);
 /* The ID of an image that was made; with --json its manifest's digest and name too. */
 int cli_put_image(const struct cli *cli, const struct cf_image *image, const char *name);
 /* Flushes stdout: CLI_OK, or CLI_FAILED with a line when it could not all be written. */

@@ -2,7 +2,7 @@
 #include "cli.h"
 #include "commands.h"
 
-static struct cf_json *changes_json(const struct cf_changes *changes)
+struct cf_json *cli_changes_json(const struct cf_changes *changes)
 {
     struct cf_json *list = cf_json_array();
     for (size_t i = 0; i < changes->count; i++) {
@@ -34,7 +34,7 @@ static int put_json(const struct cf_commit_result *result, const char *name, str
         (void)cf_json_set_int(json, "LayerSize", (int64_t)result->layer.tar_size);
     }
     (void)cf_json_set_int(json, "PauseMicroseconds", (int64_t)result->pause_us);
-    (void)cf_json_set(json, "Changes", changes_json(&result->changes));
+    (void)cf_json_set(json, "Changes", cli_changes_json(&result->changes));
     return cli_put_json(json, err);
 }
 

@@ -13,15 +13,7 @@ static int inspect_mount(struct cf_store *store, const struct cf_mount *mount, s
     if (r < 0)
         return r;
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cli_mount_json(mount);
-    struct cf_json *list = cf_json_array();
-    for (size_t i = 0; i < changes.count; i++) {
-        const char kind[2] = {changes.list[i].kind, 0};
-        struct cf_json *change = cf_json_object();
-        (void)cf_json_set_string(change, "Kind", kind);
-        (void)cf_json_set_string(change, "Path", changes.list[i].path);
-        (void)cf_json_append(list, change);
-    }
-    (void)cf_json_set(json, "Changes", list);
+    (void)cf_json_set(json, "Changes", cli_changes_json(&changes));
     cf_changes_done(&changes);
     return cli_put_json(json, err);
 }
