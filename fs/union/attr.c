@@ -105,12 +105,11 @@ int cf_union_readlink(struct cf_union *u, uint64_t ino, char *ret_target, size_t
         return -EINVAL;
     CF_NS_SHARED(u);
     if (!(pin.node->flags & CF_VN_UPPER)) {
-        const char *target;
-        size_t len;
-        int r = cf_tree_readlink(u->lower, pin.node->nid, &target, &len);
+        char target[CF_SYMLINK_MAX + 1];
+        int r = cf_lower_readlink(u, pin.node->nid, target);
         if (r)
             return r;
-        len = len < size - 1 ? len : size - 1;
+        size_t len = strnlen(target, size - 1);
         memcpy(ret_target, target, len);
         ret_target[len] = 0;
         return 0;

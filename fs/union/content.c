@@ -11,34 +11,34 @@
 #include "internal.h"
 
 int cf_vnode_content(struct cf_union *u, struct cf_vnode *node, const struct cf_upper_entry *entry,
-                     struct cf_content *ret_content)
+                     struct cf_data_source *ret_source)
 {
     if (entry && entry->stub) {
-        *ret_content = (struct cf_content){.kind = CF_CONTENT_OBJECT,
-                                           .size = (uint64_t)entry->attr.st_size,
-                                           .digest = entry->object};
+        *ret_source = (struct cf_data_source){
+            .kind = CF_DATA_OBJECT, .size = (uint64_t)entry->attr.st_size, .digest = entry->object};
         return 0;
     }
     if (node->nid == CF_NID_NONE)
         return -EIO;
-    int r = cf_tree_content(u->lower, node->nid, ret_content);
-    if (!r && entry && (uint64_t)entry->attr.st_size < ret_content->size)
-        ret_content->size = (uint64_t)entry->attr.st_size;
+    int r = cf_lower_content(u, node->nid, ret_source);
+    if (!r && entry && (uint64_t)entry->attr.st_size < ret_source->size)
+        ret_source->size = (uint64_t)entry->attr.st_size;
     return r;
 }
 
-static int copy_content(struct cf_union *u, const struct cf_content *content, int out, int64_t size)
+static int copy_content(struct cf_union *u, const struct cf_data_source *content, int out,
+                        int64_t size)
 {
     size_t len = (uint64_t)size < content->size ? (size_t)size : (size_t)content->size;
     if (len == 0)
         return 0;
     int r;
-    if (content->kind == CF_CONTENT_INLINE) {
+    if (content->kind == CF_DATA_MEMORY) {
         r = cf_pwrite_full(out, content->data, len, 0);
     } else {
-        int in cf_autoclose = cf_object_open_at(u->objects_fd, &content->digest);
+        int in cf_autoclose = cf_lower_open(u, content);
         if (in < 0)
-            return in == -ENOENT ? -EIO : in;
+            return in;
         r = cf_copy_data(in, 0, out, 0, len);
     }
     if (!r && fdatasync(out)) /* before it takes the place of content that is durable */
@@ -55,7 +55,7 @@ struct job {
     bool shared;                 /* several names, or none: to be filled where it is */
     struct cf_upper_entry entry; /* of a metacopy */
     struct stat disk;            /* the same as the disk says it */
-    struct cf_content content;
+    struct cf_data_source content;
 };
 
 static void job_done(struct job *job)

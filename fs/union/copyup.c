@@ -19,34 +19,21 @@ void cf_work_name(struct cf_union *u, char ret_name[24])
 
 int cf_copy_xattrs(struct cf_union *u, uint64_t nid, int fd, const char *name)
 {
-    struct cf_xattr xattr = {.next = 0};
-    int r;
-    while ((r = cf_tree_xattr_list(u->lower, nid, xattr.next, &xattr)) > 0) {
-        char buffer[256], stored[256];
-        const char *shown;
-        if (!cf_xattr_shown(xattr.name, buffer, &shown) ||
-            cf_upper_xattr_stored(shown, u->user, stored))
+    struct cf_buf names cf_autobuf = CF_BUF_INIT;
+    int r = cf_lower_xattr_names(u, nid, &names);
+    for (const char *n = names.data; !r && n && n < names.data + names.len; n += strlen(n) + 1) {
+        char stored[256];
+        if (cf_upper_xattr_stored(n, u->user, stored))
             continue;
-        r = cf_at_setxattr(fd, name, stored, xattr.value, xattr.value_len, 0);
-        if (r)
-            return r;
+        struct cf_buf value cf_autobuf = CF_BUF_INIT;
+        r = cf_lower_xattr_value(u, nid, n, &value);
+        if (!r)
+            r = cf_at_setxattr(fd, name, stored, value.data, value.len, 0);
     }
     return r;
 }
 
 /* ---- the object without content ---- */
-
-static int lower_target(struct cf_union *u, uint64_t nid, char target[CF_SYMLINK_MAX + 1])
-{
-    const char *text;
-    size_t len;
-    int r = cf_tree_readlink(u->lower, nid, &text, &len);
-    if (r || len > CF_SYMLINK_MAX)
-        return r ? r : -EBADMSG;
-    memcpy(target, text, len);
-    target[len] = 0;
-    return 0;
-}
 
 /* Size and mark of a metacopy. */
 static int make_sparse(struct cf_union *u, int fd, const char *name, off_t size)
@@ -65,7 +52,7 @@ int cf_copy_make(struct cf_union *u, struct cf_vnode *node, const char *temp, bo
     char target[CF_SYMLINK_MAX + 1] = "";
     int r = cf_lower_stat(u, node->nid, &want);
     if (!r && S_ISLNK(want.st_mode))
-        r = lower_target(u, node->nid, target);
+        r = cf_lower_readlink(u, node->nid, target);
     if (!r)
         r = cf_upper_make(u, u->work_fd, temp, &want, target);
     if (!r)

@@ -204,10 +204,10 @@ static int emit_found(const struct reader *r, const char *name, uint64_t cookie)
     if (e)
         return e == -ENOENT ? 0 : e;
     if (!r->lookup) {
-        struct cf_inode inode = {.mode = found.entry.attr.st_mode};
+        mode_t mode = found.entry.attr.st_mode;
         if (!found.upper)
-            e = cf_tree_inode(u->lower, found.nid, &inode);
-        return e ? e : emit_plain(r, name, cookie, found.ino, found.ino, dtype(inode.mode));
+            e = cf_lower_mode(u, found.nid, &mode);
+        return e ? e : emit_plain(r, name, cookie, found.ino, found.ino, dtype(mode));
     }
     struct cf_pin node cf_autopin = {u, NULL};
     struct cf_entry entry;
@@ -246,7 +246,7 @@ static int emit_lower(const struct reader *r, uint64_t cookie)
     struct cf_dir *dir = r->dir;
     struct cf_dirent entry = {.next = cookie - 2};
     int e;
-    while ((e = cf_tree_readdir(dir->u->lower, dir->node->nid, entry.next, &entry)) > 0) {
+    while ((e = cf_lower_readdir(dir->u, dir->node->nid, entry.next, &entry)) > 0) {
         char name[CF_NAME_MAX + 1];
         if (entry.name_len > CF_NAME_MAX)
             return -EBADMSG;

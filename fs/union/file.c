@@ -96,15 +96,15 @@ static int set_route(struct cf_file *file, int fd, bool upper, const void *data,
 
 static int route_to_content(struct cf_file *file, const struct cf_upper_entry *entry)
 {
-    struct cf_content content;
+    struct cf_data_source content;
     int r = cf_vnode_content(file->u, file->node, entry, &content);
     if (r)
         return r;
-    if (content.kind == CF_CONTENT_INLINE)
+    if (content.kind == CF_DATA_MEMORY)
         return set_route(file, -1, false, content.data, content.size);
-    int fd = cf_object_open_at(file->u->objects_fd, &content.digest);
+    int fd = cf_lower_open(file->u, &content);
     if (fd < 0)
-        return fd == -ENOENT ? -EIO : fd;
+        return fd;
     return set_route(file, fd, false, NULL, content.size);
 }
 

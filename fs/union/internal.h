@@ -251,14 +251,45 @@ int cf_upper_xattr_stored(const char *name, bool user, char buffer[256]);
 /* Cleans and repairs work/; -EBUSY from its lock. */
 int cf_upper_prepare(struct cf_union *u, struct cf_error *err);
 
-/* ---- lower.c: the lower side ---- */
+/* ---- lower.c: the lower side, an image's tree or a stack of plain directories ---- */
 
+uint64_t cf_lower_root(const struct cf_union *u);
+int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode);
 int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat);
 /* Number of names; 0 on error. */
 uint32_t cf_lower_links(struct cf_union *u, uint64_t nid);
 bool cf_lower_is_dir(struct cf_union *u, uint64_t nid);
+/* ret_name (NULL: not wanted): the name where it stays as long as the union, or NULL. */
 int cf_lower_find(struct cf_union *u, uint64_t dir, const char *name, size_t len, uint64_t *ret_nid,
                   const char **ret_name);
+/* An absolute path of the lower, no symlink followed. */
+int cf_lower_walk(struct cf_union *u, const char *path, uint64_t *ret_nid);
+/* As cf_tree_readdir; the name lives until ns is given up. */
+int cf_lower_readdir(struct cf_union *u, uint64_t dir, uint64_t cookie,
+                     struct cf_dirent *ret_entry);
+int cf_lower_readlink(struct cf_union *u, uint64_t nid, char ret_target[CF_SYMLINK_MAX + 1]);
+/* The shown names, NUL-separated, appended; a value by its shown name, appended. */
+int cf_lower_xattr_names(struct cf_union *u, uint64_t nid, struct cf_buf *ret_names);
+int cf_lower_xattr_value(struct cf_union *u, uint64_t nid, const char *name,
+                         struct cf_buf *ret_value);
+/* As getxattr(2). */
+ssize_t cf_lower_xattr_get(struct cf_union *u, uint64_t nid, const char *name, void *ret_value,
+                           size_t size);
+/* Gives back memory that can be had again. No lock held. */
+void cf_lower_trim(struct cf_union *u);
+
+/* Where the content of a regular file is. */
+enum cf_data_kind { CF_DATA_MEMORY, CF_DATA_OBJECT, CF_DATA_FILE };
+struct cf_data_source {
+    enum cf_data_kind kind;
+    uint64_t size;
+    const void *data;        /* CF_DATA_MEMORY */
+    struct cf_digest digest; /* CF_DATA_OBJECT */
+    uint64_t nid;            /* CF_DATA_FILE: of a plain directory's file */
+};
+int cf_lower_content(struct cf_union *u, uint64_t nid, struct cf_data_source *ret_source);
+/* A descriptor for reading; -EIO where it has to be there and is not. */
+int cf_lower_open(struct cf_union *u, const struct cf_data_source *source);
 /* "/a/b" of a directory of the lower, appended ("" for the root). */
 int cf_lower_path(struct cf_union *u, uint64_t dir, struct cf_buf *ret_path);
 int cf_object_open_at(int objects_fd, const struct cf_digest *digest);
@@ -324,7 +355,7 @@ int cf_copy_xattrs(struct cf_union *u, uint64_t nid, int fd, const char *name);
 
 /* Where the content comes from: of a lower file (entry NULL), or of a metacopy. */
 int cf_vnode_content(struct cf_union *u, struct cf_vnode *node, const struct cf_upper_entry *entry,
-                     struct cf_content *ret_content);
+                     struct cf_data_source *ret_source);
 /*
  * Puts a regular file with its content into the upper, the content cut off at size (INT64_MAX: all
  * of it). Nothing to do where it is there already. Stripe held, ns not.
@@ -340,6 +371,11 @@ void cf_index_drop_lower(struct cf_union *u, struct cf_vnode *node);
 void cf_index_collect(struct cf_union *u, struct cf_vnode *node);
 /* Puts the inode under a lower name that is not yet in the upper. */
 int cf_index_materialise(struct cf_union *u, struct cf_vnode *node, int fd, const char *name);
+
+/* ---- xattr.c ---- */
+
+/* A value as getxattr(2) hands it out: size 0 asks for its length; -ERANGE. */
+ssize_t cf_xattr_hand_out(const void *value, size_t len, void *ret_value, size_t size);
 
 /* ---- file.c ---- */
 

@@ -27,7 +27,7 @@ static int follow_redirect(struct cf_union *u, struct cf_vnode *dir, const char 
                            uint64_t *ret_nid)
 {
     if (redirect[0] == '/')
-        return cf_tree_walk(u->lower, redirect, ret_nid);
+        return cf_lower_walk(u, redirect, ret_nid);
     if (dir->nid == CF_NID_NONE || strchr(redirect, '/'))
         return -ENOENT;
     return cf_lower_find(u, dir->nid, redirect, strlen(redirect), ret_nid, NULL);
@@ -166,18 +166,16 @@ int cf_found_node(struct cf_union *u, struct cf_vnode *dir, const char *name,
     struct cf_vnode_spec spec = {
         .nid = found->nid,
         .parent = dir,
-        .name = found->has_lower ? found->lower_name : name,
+        .name = found->lower_name ? found->lower_name : name,
         .len = strlen(name),
-        .heap = !found->has_lower,
+        .heap = !found->lower_name,
         .flags = (uint8_t)((found->upper ? CF_VN_UPPER : 0) | (found->indexed ? CF_VN_INDEXED : 0)),
     };
-    struct cf_inode inode;
     spec.mode = found->entry.attr.st_mode;
     if (!found->upper) {
-        int r = cf_tree_inode(u->lower, found->nid, &inode);
+        int r = cf_lower_mode(u, found->nid, &spec.mode);
         if (r)
             return r;
-        spec.mode = inode.mode;
     }
     for (int tries = 0; tries < 8; tries++) {
         spec.ino = found->ino;

@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lower side: what the union asks of the image's tree. No system call in any of it. */
+/* The lower side: what the union asks of the image's tree. No system call in most of it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
 #include "internal.h"
+
+uint64_t cf_lower_root(const struct cf_union *u)
+{
+    return cf_tree_root(u->lower);
+}
+
+int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode)
+{
+    struct cf_inode inode;
+    int r = cf_tree_inode(u->lower, nid, &inode);
+    if (!r)
+        *ret_mode = inode.mode;
+    return r;
+}
 
 #define DIR_SIZE 4096 /* what every directory shows, so that it does not change with copy-up */
 
@@ -53,6 +67,82 @@ int cf_lower_find(struct cf_union *u, uint64_t dir, const char *name, size_t len
 {
     return cf_tree_lookup(u->lower, dir, name, len, ret_nid, ret_name);
 }
+
+int cf_lower_walk(struct cf_union *u, const char *path, uint64_t *ret_nid)
+{
+    return cf_tree_walk(u->lower, path, ret_nid);
+}
+
+int cf_lower_readdir(struct cf_union *u, uint64_t dir, uint64_t cookie, struct cf_dirent *ret_entry)
+{
+    return cf_tree_readdir(u->lower, dir, cookie, ret_entry);
+}
+
+int cf_lower_readlink(struct cf_union *u, uint64_t nid, char ret_target[CF_SYMLINK_MAX + 1])
+{
+    const char *text;
+    size_t len;
+    int r = cf_tree_readlink(u->lower, nid, &text, &len);
+    if (r || len > CF_SYMLINK_MAX)
+        return r ? r : -EBADMSG;
+    memcpy(ret_target, text, len);
+    ret_target[len] = 0;
+    return 0;
+}
+
+void cf_lower_trim(struct cf_union *u)
+{
+    cf_tree_trim(u->lower);
+}
+
+/* ---- xattrs ---- */
+
+int cf_lower_xattr_names(struct cf_union *u, uint64_t nid, struct cf_buf *ret_names)
+{
+    struct cf_xattr xattr = {.next = 0};
+    int r;
+    while ((r = cf_tree_xattr_list(u->lower, nid, xattr.next, &xattr)) > 0) {
+        char buffer[256];
+        const char *shown;
+        if (!cf_xattr_shown(xattr.name, buffer, &shown))
+            continue;
+        r = cf_buf_add(ret_names, shown, strlen(shown) + 1);
+        if (r)
+            return r;
+    }
+    return r;
+}
+
+static int find_xattr(struct cf_union *u, uint64_t nid, const char *name, const void **ret_value,
+                      size_t *ret_len)
+{
+    char stored[256], buffer[256];
+    const char *shown;
+    int r = cf_xattr_stored(name, stored);
+    if (!r && !cf_xattr_shown(stored, buffer, &shown))
+        r = -ENODATA;
+    return r ? r : cf_tree_xattr_get(u->lower, nid, stored, ret_value, ret_len);
+}
+
+int cf_lower_xattr_value(struct cf_union *u, uint64_t nid, const char *name,
+                         struct cf_buf *ret_value)
+{
+    const void *value;
+    size_t len;
+    int r = find_xattr(u, nid, name, &value, &len);
+    return r ? r : cf_buf_add(ret_value, value, len);
+}
+
+ssize_t cf_lower_xattr_get(struct cf_union *u, uint64_t nid, const char *name, void *ret_value,
+                           size_t size)
+{
+    const void *value;
+    size_t len;
+    int r = find_xattr(u, nid, name, &value, &len);
+    return r ? r : cf_xattr_hand_out(value, len, ret_value, size);
+}
+
+/* ---- paths ---- */
 
 /* Name of a directory in its parent: a scan, for trees keep no names in directories. */
 static int name_in_parent(struct cf_union *u, uint64_t parent, uint64_t dir,
@@ -102,4 +192,28 @@ int cf_object_open_at(int objects_fd, const struct cf_digest *digest)
     if (fd < 0 && errno == EPERM)
         fd = openat(objects_fd, path, O_RDONLY | O_CLOEXEC);
     return fd >= 0 ? fd : -errno;
+}
+
+/* ---- content ---- */
+
+int cf_lower_content(struct cf_union *u, uint64_t nid, struct cf_data_source *ret_source)
+{
+    struct cf_content content;
+    int r = cf_tree_content(u->lower, nid, &content);
+    if (r)
+        return r;
+    bool in_memory = content.kind == CF_CONTENT_INLINE;
+    *ret_source = (struct cf_data_source){
+        .kind = in_memory ? CF_DATA_MEMORY : CF_DATA_OBJECT,
+        .size = content.size,
+        .data = content.data,
+        .digest = content.digest,
+    };
+    return 0;
+}
+
+int cf_lower_open(struct cf_union *u, const struct cf_data_source *source)
+{
+    int fd = cf_object_open_at(u->objects_fd, &source->digest);
+    return fd == -ENOENT ? -EIO : fd;
 }

@@ -68,7 +68,7 @@ int cf_table_init(struct cf_union *u)
     if (!root)
         return -ENOMEM;
     root->ino = CF_ROOT_INO;
-    root->nid = cf_tree_root(u->lower);
+    root->nid = cf_lower_root(u);
     root->name = "";
     root->type = S_IFDIR >> 12;
     root->pins = 1;
@@ -210,7 +210,7 @@ void cf_union_forget(struct cf_union *u, uint64_t ino, uint64_t count)
 
 uint64_t cf_vnode_shown_ino(const struct cf_union *u, const struct cf_vnode *node)
 {
-    return node == u->root ? cf_tree_root(u->lower) : node->ino;
+    return node == u->root ? cf_lower_root(u) : node->ino;
 }
 
 int cf_vnode_extra(struct cf_vnode *node, struct cf_extra **ret_extra)

@@ -98,7 +98,7 @@ static int init_root(struct cf_union *u)
     if (!dir)
         return -errno;
     bool empty = next_entry(dir) == NULL;
-    uint64_t root = cf_tree_root(u->lower);
+    uint64_t root = cf_lower_root(u);
     struct stat want, made;
     r = cf_lower_stat(u, root, &want);
     if (!r)

@@ -140,7 +140,7 @@ int cf_dir_check_empty(struct cf_union *u, struct cf_vnode *node)
     if (r || node->nid == CF_NID_NONE)
         return r;
     struct cf_dirent entry = {.next = 0};
-    while ((r = cf_tree_readdir(u->lower, node->nid, entry.next, &entry)) > 0) {
+    while ((r = cf_lower_readdir(u, node->nid, entry.next, &entry)) > 0) {
         char name[CF_NAME_MAX + 1];
         struct stat st;
         if (!upper || entry.name_len > CF_NAME_MAX)

@@ -34,7 +34,7 @@ void cf_union_close(struct cf_union *u)
 
 void cf_union_trim(struct cf_union *u)
 {
-    cf_tree_trim(u->lower);
+    cf_lower_trim(u);
 }
 
 static void init_locks(struct cf_union *u)

@@ -5,7 +5,7 @@
 
 #include "internal.h"
 
-static ssize_t hand_out(const void *value, size_t len, void *ret_value, size_t size)
+ssize_t cf_xattr_hand_out(const void *value, size_t len, void *ret_value, size_t size)
 {
     if (size == 0)
         return (ssize_t)len;
@@ -21,21 +21,6 @@ static bool is_hidden(struct cf_union *u, const char *stored)
     char buffer[256];
     const char *shown;
     return !cf_upper_xattr_shown(stored, u->user, buffer, &shown);
-}
-
-static ssize_t get_lower(struct cf_union *u, uint64_t nid, const char *name, void *ret_value,
-                         size_t size)
-{
-    char stored[256], buffer[256];
-    const char *shown;
-    const void *value;
-    size_t len;
-    int r = cf_xattr_stored(name, stored);
-    if (!r && !cf_xattr_shown(stored, buffer, &shown))
-        r = -ENODATA;
-    if (!r)
-        r = cf_tree_xattr_get(u->lower, nid, stored, &value, &len);
-    return r ? r : hand_out(value, len, ret_value, size);
 }
 
 static ssize_t get_upper(struct cf_union *u, struct cf_vnode *node, const char *name,
@@ -59,24 +44,9 @@ ssize_t cf_union_getxattr(struct cf_union *u, uint64_t ino, const char *name, vo
     if (!pin.node)
         return -ESTALE;
     CF_NS_SHARED(u);
-    return pin.node->flags & CF_VN_UPPER ? get_upper(u, pin.node, name, ret_value, size)
-                                         : get_lower(u, pin.node->nid, name, ret_value, size);
-}
-
-static int list_lower(struct cf_union *u, uint64_t nid, struct cf_buf *names)
-{
-    struct cf_xattr xattr = {.next = 0};
-    int r;
-    while ((r = cf_tree_xattr_list(u->lower, nid, xattr.next, &xattr)) > 0) {
-        char buffer[256];
-        const char *shown;
-        if (!cf_xattr_shown(xattr.name, buffer, &shown))
-            continue;
-        r = cf_buf_add(names, shown, strlen(shown) + 1);
-        if (r)
-            return r;
-    }
-    return r;
+    return pin.node->flags & CF_VN_UPPER
+               ? get_upper(u, pin.node, name, ret_value, size)
+               : cf_lower_xattr_get(u, pin.node->nid, name, ret_value, size);
 }
 
 static int list_upper(struct cf_union *u, struct cf_vnode *node, struct cf_buf *names)
@@ -103,10 +73,10 @@ ssize_t cf_union_listxattr(struct cf_union *u, uint64_t ino, char *ret_names, si
     struct cf_buf names cf_autobuf = CF_BUF_INIT;
     CF_NS_SHARED(u);
     int r = pin.node->flags & CF_VN_UPPER ? list_upper(u, pin.node, &names)
-                                          : list_lower(u, pin.node->nid, &names);
+                                          : cf_lower_xattr_names(u, pin.node->nid, &names);
     if (r || names.len == 0)
         return r;
-    return hand_out(names.data, names.len, ret_names, size);
+    return cf_xattr_hand_out(names.data, names.len, ret_names, size);
 }
 
 static int change(struct cf_union *u, uint64_t ino, const char *name, const void *value,
