@@ -10,8 +10,13 @@ SOMAJOR := 0
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 
+# libfuse: what `make deps` built where the system's is old; LIBFUSE=system keeps to the system's.
+LIBFUSE ?= newest
+FUSEDIR := build/libfuse
+FUSELIB := $(if $(filter system,$(LIBFUSE)),,$(wildcard $(FUSEDIR)/lib/libfuse3.a))
+
 # libarchive is loaded when it is needed (builder/layer/libarchive.h): its headers are enough.
-PKGS    := fuse3 libcjson libzstd libisal zlib libcrypto
+PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror
 comma   := ,
@@ -19,6 +24,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recove
 	   -fno-omit-frame-pointer)$(if $(TSAN),-fsanitize=thread)
 ALLCFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
 	   -DCF_VERSION=\"$(VERSION)\" -Iinclude -fPIC -pthread $(WARN) $(SANFLAGS) \
+	   $(if $(FUSELIB),-isystem $(FUSEDIR)/include/fuse3) \
 	   $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 
@@ -31,7 +37,7 @@ FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .DEFAULT_GOAL := all
 .PHONY: all deps lib cli check check-unit check-fuzz check-integration demo bench lint fuzz install \
-	clean help format
+	clean distclean help format
 
 ##@ Building
 all: lib cli ## build libcloudfs and the cloudfs command
@@ -39,20 +45,30 @@ lib: $(BUILD)/libcloudfs.a $(BUILD)/libcloudfs.so.$(SOMAJOR)
 cli: $(if $(CLISRC),$(BUILD)/cloudfs)
 
 deps: ## install what is missing to build and test, with the distribution's package manager
-	@sh tests/lib/install-deps.sh
+	@sh tests/lib/install-deps.sh $(if $(filter system,$(LIBFUSE)),,meson ninja-build)
+	@$(if $(filter system,$(LIBFUSE)),,sh tests/lib/build-libfuse.sh $(FUSEDIR))
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
 
+# What knows libfuse is made again when it is another one.
+$(filter $(BUILD)/fs/fuse/%,$(LIBOBJ)) $(BUILD)/libcloudfs.a $(BUILD)/libcloudfs.so.$(SOMAJOR): $(BUILD)/libfuse.used
+.PHONY: always
+$(BUILD)/libfuse.used: always
+	@mkdir -p $(@D)
+	@echo "$(or $(FUSELIB),system)" | cmp -s - $@ || echo "$(or $(FUSELIB),system)" >$@
+
+# Whoever links with it needs no libfuse of ours besides: its objects are in it.
 $(BUILD)/libcloudfs.a: $(LIBOBJ)
-	@rm -f $@
-	ar rcs $@ $^
+	@rm -rf $@ $(BUILD)/libfuse.objects && mkdir -p $(BUILD)/libfuse.objects
+	$(if $(FUSELIB),cd $(BUILD)/libfuse.objects && ar x $(abspath $(FUSELIB)))
+	ar rcs $@ $(LIBOBJ) $(if $(FUSELIB),$(BUILD)/libfuse.objects/*.o)
 
 $(BUILD)/libcloudfs.so.$(SOMAJOR): $(LIBOBJ) $(wildcard fs/libcloudfs.map)
 	$(CC) $(SANFLAGS) -shared -Wl,-soname,libcloudfs.so.$(SOMAJOR) \
 	   $(if $(wildcard fs/libcloudfs.map),-Wl$(comma)--version-script=fs/libcloudfs.map) \
-	   -o $@ $(LIBOBJ) $(LDFLAGS) $(LIBS)
+	   -o $@ $(LIBOBJ) $(FUSELIB) $(LDFLAGS) $(LIBS)
 
 $(BUILD)/cloudfs: $(CLIOBJ) $(BUILD)/libcloudfs.a
 	$(CC) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
@@ -101,7 +117,10 @@ include tests/tests.mk
 ##@ Housekeeping
 format: ## rewrite all sources in the house's format
 	clang-format -i $$(git ls-files '*.c' '*.h')
-clean: ## remove what was built
+clean: ## remove what was built from our sources
+	rm -rf build-san build-tsan build-fuzz
+	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -path $(FUSEDIR) -exec rm -rf {} +
+distclean: ## the same, and the libfuse that `make deps` built
 	rm -rf build build-san build-tsan build-fuzz
 help: ## this list
 	@awk '/^##@/ {printf "\n%s\n", substr($$0,5)} /^[a-z-]+:.*##/ {split($$0,a,":.*## "); printf "  %-18s %s\n", a[1], a[2]}' \
