@@ -16,7 +16,7 @@ FUSEDIR := build/libfuse
 FUSELIB := $(if $(filter system,$(LIBFUSE)),,$(wildcard $(FUSEDIR)/lib/libfuse3.a))
 
 # libarchive is loaded when it is needed (builder/layer/libarchive.h): its headers are enough.
-PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto
+PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto yaml-0.1
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror
 comma   := ,

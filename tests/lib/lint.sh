@@ -104,6 +104,7 @@ check_includes() {
     only_in 'openssl/' 'fs/base/digest\.c' 'libcrypto has one door, fs/base/digest.c'
     only_in 'fuse' 'fs/(fuse|mount)/[^:]*' 'only fs/fuse and fs/mount know libfuse'
     only_in 'archive' 'builder/[^:]*' 'fs/ and cli/ know no archives'
+    only_in 'yaml\.h' 'builder/yaml/yaml\.c' 'libyaml has one door, builder/yaml/yaml.c'
     only_in 'curl/' 'builder/[^:]*' 'fs/ and cli/ know no network'
     only_in '[^<>"]*\.\./' 'none' 'no include climbs out of its folder'
     grep -nE '^#include "[^"]*/' /dev/null $(cat "$work/c") |
