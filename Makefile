@@ -36,8 +36,8 @@ UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps lib cli check check-unit check-fuzz check-integration demo bench lint fuzz install \
-	clean distclean help format
+.PHONY: all deps lib cli check check-unit check-fuzz check-integration demo bench bench-mount lint \
+	fuzz install clean distclean help format
 
 ##@ Building
 all: lib cli ## build libcloudfs and the cloudfs command

@@ -66,3 +66,9 @@ bench: deps ## measure cloudfs beside its peers into docs/benchmarks.md (ROWS="n
 	@$(SUBMAKE) $(FAST) -s all
 	@sh tests/lib/install-deps.sh podman time openssl
 	@CLOUDFS=$(abspath $(BUILD))/cloudfs bash tests/bench/run.sh --doc docs/benchmarks.md $(ROWS)
+	@$(if $(ROWS),,$(SUBMAKE) bench-mount)
+
+bench-mount: deps ## only the mounted filesystem beside overlayfs and fuse-overlayfs (QUICK=1: minutes)
+	@$(SUBMAKE) $(FAST) -s all
+	@sh tests/lib/install-deps.sh fuse-overlayfs
+	@CLOUDFS=$(abspath $(BUILD))/cloudfs bash tests/bench/mount.sh $(if $(QUICK),--quick,--doc docs/benchmarks.md) $(ROWS)

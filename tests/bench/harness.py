@@ -123,7 +123,8 @@ def first_line(argv):
     if not shutil.which(argv[0]):
         return None
     try:
-        return command(argv).strip().splitlines()[0]
+        lines = command(argv).strip().splitlines()
+        return next((line for line in lines if line.startswith(argv[0])), lines[0])
     except (Failed, IndexError):
         return None
 
@@ -145,7 +146,7 @@ def os_name():
         return "Linux"
 
 
-def machine_facts(directory, cloudfs):
+def machine_facts(directory, cloudfs, peers=("buildah", "podman", "skopeo", "umoci")):
     """(name, value) of what the figures depend on."""
     fs = command(["stat", "-f", "-c", "%T", directory]).strip()
     df = command(["df", "--output=fstype", directory]).split()[-1]
@@ -157,7 +158,7 @@ def machine_facts(directory, cloudfs):
         ("file system", df if df != "-" else fs),
         ("cloudfs", first_line([cloudfs, "version"]) or "not built"),
     ]
-    for peer in ("buildah", "podman", "skopeo", "umoci"):
+    for peer in peers:
         facts.append((peer, first_line([peer, "--version"]) or "not installed"))
     return facts
 
@@ -244,9 +245,9 @@ def markdown(results, order, facts):
     return "\n".join(lines + ([""] + single if single else [])) + "\n"
 
 
-def update_document(path, text):
-    """Puts TEXT between the two marks of the document."""
-    begin, end = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+def update_document(path, text, section="results"):
+    """Puts TEXT between the two marks of that section of the document."""
+    begin, end = f"<!-- {section}: begin -->\n", f"<!-- {section}: end -->\n"
     with open(path) as f:
         old = f.read()
     if begin not in old or end not in old:
