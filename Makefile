@@ -15,7 +15,8 @@ LIBFUSE ?= newest
 FUSEDIR := build/libfuse
 FUSELIB := $(if $(filter system,$(LIBFUSE)),,$(wildcard $(FUSEDIR)/lib/libfuse3.a))
 
-# libarchive is loaded when it is needed (builder/layer/libarchive.h): its headers are enough.
+# libarchive and libcurl are loaded when they are needed (builder/layer/libarchive.h,
+# builder/registry/libcurl.h): their headers are enough.
 PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto yaml-0.1
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror

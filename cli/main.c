@@ -141,5 +141,5 @@ int main(int argc, char **argv)
         return argc > at + 1
                    ? run_command(&cli, argv[at + 1], 2, (char *[]){argv[at + 1], "--help", NULL})
                    : cli_print_help(&cli, NULL);
-    return run_command(&cli, argv[at], argc - at, argv + at);
+    return run_command(&cli, strcmp(argv[at], "search") ? argv[at] : "tags", argc - at, argv + at);
 }

@@ -26,7 +26,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
 # Some tests reach what is nobody's but its folder's.
 $(BUILD)/tests/unit/%.o: ALLCFLAGS += -Itests/lib
 $(BUILD)/tests/unit/test_mount.o: ALLCFLAGS += -Ifs/mount
-$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer
+$(BUILD)/tests/unit/test_registry.o: ALLCFLAGS += -Ibuilder/registry
+$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry
 
 # LIBFUZZER=1 (with clang): a fuzzer. Otherwise a program that replays a corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay_main.o) \

@@ -70,11 +70,13 @@ function __cloudfs_value -S
     switch "$cmd:$value"
         case '*:--progress'
             printf '%s\n' auto tty plain json none
-        case '*:--root' '*:--upper'
+        case '*:--tls-verify'
+            printf '%s\n' true false
+        case '*:--root' '*:--upper' '*:--cert-dir'
             __fish_complete_directories (commandline -ct)
         case '*:--tag' '*:--base'
             command cloudfs $root images --names 2>/dev/null
-        case '*:--input' '*:--output'
+        case '*:--input' '*:--output' '*:--authfile'
             __fish_complete_path (commandline -ct)
         case '*:--resume'
             command cloudfs $root mount -q 2>/dev/null

@@ -92,6 +92,9 @@ for page in "$man"/*.1; do
         continue
     fi
     [ "$has_commit" = 1 ] || ! grep -q 'cloudfs commit' "$work/examples" || continue
+    if grep -qE 'cloudfs (login|logout|tags|pull|push) ' "$work/examples"; then
+        continue # registry-*.sh do that at real registries
+    fi
     prepare "$work/$name"
     (
         echo 'set -eu -o pipefail'
