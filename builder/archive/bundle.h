@@ -27,14 +27,30 @@ struct pending_layer {
     bool has_blob;
     struct cf_digest blob;
     uint64_t blob_size;
-    char *media_type; /* NULL: by its magic */
-    char *member;     /* of the source */
+    char *media_type;                 /* NULL: by its magic */
+    char *member;                     /* of the source */
+    const struct cf_json *descriptor; /* of the manifest, borrowed from it; NULL: none */
+};
+
+/* Told of len more bytes of a layer's blob; fails when the work is to stop. */
+typedef int cf_told_fn(void *context, uint64_t len, struct cf_error *err);
+
+/* A source that is no archive: the same documents and layers from elsewhere. */
+struct bundle_remote {
+    void *context;
+    /* A manifest, or else a config, verified. */
+    int (*document)(void *context, bool is_manifest, const struct cf_digest *digest, uint64_t size,
+                    struct cf_buf *ret_text, struct cf_error *err);
+    /* A layer that the store lacks, into it. Called by several threads. */
+    int (*layer)(void *context, const struct pending_layer *layer, cf_told_fn *told,
+                 void *told_context, struct cf_error *err);
 };
 
 struct bundle {
     struct cf_store *store;
     const struct cf_load_options *options;
-    struct source *source;
+    struct source *source;              /* with a remote: only its name */
+    const struct bundle_remote *remote; /* NULL: an archive */
     struct cf_platform platform;
     const char *blob_prefix; /* "blobs/sha256/", or "" for skopeo's dir: */
     struct pending *images;
@@ -51,7 +67,17 @@ int cf_bundle_read_oci(struct bundle *bundle, struct cf_error *err);    /* index
 int cf_bundle_read_dir(struct bundle *bundle, struct cf_error *err);    /* skopeo's dir: */
 int cf_bundle_read_docker(struct bundle *bundle, struct cf_error *err); /* docker save */
 
+/* A manifest at hand, or the one that fits of an index. media_type "": what the document says.
+ * Takes text over. */
+int cf_bundle_read_document(struct bundle *bundle, struct cf_buf *text, const char *media_type,
+                            struct cf_error *err);
+
 /* Reads every layer that the store lacks. */
 int cf_bundle_read_layers(struct bundle *bundle, struct cf_error *err);
+/* Gives the only image of the bundle that name, instead of those it carries. */
+int cf_bundle_name(struct bundle *bundle, const char *name, struct cf_error *err);
+/* The last step: merged trees, blobs, names. */
+int cf_bundle_publish(struct bundle *bundle, struct cf_loaded **ret_loaded, size_t *ret_count,
+                      struct cf_error *err);
 
 #endif

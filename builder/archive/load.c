@@ -81,13 +81,12 @@ static int read_documents(struct bundle *bundle, struct cf_error *err)
     return *first == '[' ? cf_bundle_read_docker(bundle, err) : cf_bundle_read_dir(bundle, err);
 }
 
-static int take_given_name(struct bundle *bundle, struct cf_error *err)
+int cf_bundle_name(struct bundle *bundle, const char *name, struct cf_error *err)
 {
     char tagged[CF_TAGGED_SIZE];
-    const char *name = bundle->options->name;
-    int r = name ? cf_reference_tagged(name, tagged, err) : 0;
+    int r = cf_reference_tagged(name, tagged, err);
 
-    if (r < 0 || !name)
+    if (r < 0)
         return r;
     if (bundle->image_count != 1)
         return cf_fail(err, -EINVAL, "%s holds %zu images, so one name (%s) cannot be given to it",
@@ -207,8 +206,8 @@ static int make_tree(struct bundle *bundle, const struct pending *pending, struc
     return r;
 }
 
-static int publish(struct bundle *bundle, struct cf_loaded **ret_loaded, size_t *ret_count,
-                   struct cf_error *err)
+int cf_bundle_publish(struct bundle *bundle, struct cf_loaded **ret_loaded, size_t *ret_count,
+                      struct cf_error *err)
 {
     struct cf_digest *manifests cf_autofree = calloc(bundle->image_count + 1, sizeof(*manifests));
     int r = manifests ? 0 : cf_fail(err, -ENOMEM, "out of memory");
@@ -238,11 +237,11 @@ int cf_load(struct cf_store *store, const char *path, const struct cf_load_optio
     if (r == 0)
         r = read_documents(&bundle, err);
     if (r == 0)
-        r = take_given_name(&bundle, err);
+        r = options->name ? cf_bundle_name(&bundle, options->name, err) : 0;
     if (r == 0)
         r = cf_bundle_read_layers(&bundle, err);
     if (r == 0)
-        r = publish(&bundle, ret_loaded, ret_count, err);
+        r = cf_bundle_publish(&bundle, ret_loaded, ret_count, err);
     return r;
 }
 

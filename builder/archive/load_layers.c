@@ -38,6 +38,22 @@ struct reading {
     uint64_t at;
 };
 
+static int told(void *context, uint64_t len, struct cf_error *err)
+{
+    struct reading *reading = context;
+    struct crew *crew = reading->crew;
+    const struct cf_load_options *options = crew->bundle->options;
+
+    reading->at += len;
+    pthread_mutex_lock(&crew->mutex);
+    crew->done += len;
+    int status = crew->status;
+    if (options->progress && status == 0)
+        options->progress(options->progress_context, "layers", crew->done, crew->total);
+    pthread_mutex_unlock(&crew->mutex);
+    return status < 0 ? cf_fail(err, -ECANCELED, "another layer failed") : 0;
+}
+
 static ssize_t read_member(void *context, void *data, size_t len, struct cf_error *err)
 {
     struct reading *reading = context;
@@ -54,15 +70,8 @@ static ssize_t read_member(void *context, void *data, size_t len, struct cf_erro
     if ((size_t)n < len)
         return cf_fail(err, -EINVAL, "%s became shorter while it was read",
                        cf_source_name(crew->bundle->source));
-    reading->at += (uint64_t)n;
-    pthread_mutex_lock(&crew->mutex);
-    crew->done += (uint64_t)n;
-    const struct cf_load_options *options = crew->bundle->options;
-    int status = crew->status;
-    if (options->progress && status == 0)
-        options->progress(options->progress_context, "layers", crew->done, crew->total);
-    pthread_mutex_unlock(&crew->mutex);
-    return status < 0 ? cf_fail(err, -ECANCELED, "another layer failed") : n;
+    int r = told(reading, (uint64_t)n, err);
+    return r < 0 ? r : n;
 }
 
 static int read_one(struct crew *crew, struct job *job, struct cf_error *err)
@@ -70,6 +79,9 @@ static int read_one(struct crew *crew, struct job *job, struct cf_error *err)
     struct reading reading = {.crew = crew, .job = job};
     struct pending_layer *layer = job->layer;
     struct cf_layer_info info;
+    const struct bundle_remote *remote = crew->bundle->remote;
+    if (remote)
+        return remote->layer(remote->context, layer, told, &reading, err);
     struct cf_layer_read_options options = {
         .source = read_member,
         .source_context = &reading,
@@ -135,6 +147,12 @@ static int add_job(struct crew *crew, struct pending_layer *layer, struct cf_err
     if (cf_layer_exists(bundle->store, &layer->diff_id) || is_queued(crew, &layer->diff_id))
         return 0;
     *job = (struct job){.layer = layer, .member.fd = -1};
+    if (bundle->remote) {
+        job->member.size = layer->blob_size;
+        crew->total += layer->blob_size;
+        crew->count++;
+        return 0;
+    }
     int r = cf_source_member(bundle->source, layer->member, &job->member, err);
     if (r == -ENOENT)
         return cf_fail(err, -EINVAL, "%s: the layer %s is not in the archive",
@@ -206,7 +224,7 @@ int cf_bundle_read_layers(struct bundle *bundle, struct cf_error *err)
     if (r == 0 && crew.count > 0)
         r = run(&crew, jobs > JOBS_MAX ? JOBS_MAX : jobs, err);
     for (size_t i = 0; i < crew.count; i++)
-        close(crew.jobs[i].member.fd);
+        cf_close_fd(&crew.jobs[i].member.fd);
     free(crew.jobs);
     pthread_mutex_destroy(&crew.mutex);
     for (size_t i = 0; i < bundle->image_count && r == 0; i++)

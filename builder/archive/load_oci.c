@@ -58,6 +58,9 @@ static int read_blob(struct bundle *bundle, const struct descriptor *descriptor,
     char text[CF_DIGEST_TEXT_SIZE];
     struct cf_digest found;
 
+    if (bundle->remote)
+        return bundle->remote->document(bundle->remote->context, !strcmp(what, "manifest"),
+                                        &descriptor->digest, descriptor->size, ret_buf, err);
     cf_digest_text(&descriptor->digest, text);
     int r = blob_member(bundle, &descriptor->digest, &name, err);
     if (r < 0)
@@ -118,6 +121,7 @@ static int add_layers(struct bundle *bundle, struct pending *pending, struct cf_
         layer->has_blob = true;
         layer->blob = descriptor.digest;
         layer->blob_size = descriptor.size;
+        layer->descriptor = item;
         pending->layer_count++;
         layer->member = cf_buf_take(&name);
         layer->media_type = *descriptor.media_type ? strdup(descriptor.media_type) : NULL;
@@ -341,26 +345,40 @@ int cf_bundle_read_oci(struct bundle *bundle, struct cf_error *err)
     return r;
 }
 
-int cf_bundle_read_dir(struct bundle *bundle, struct cf_error *err)
+int cf_bundle_read_document(struct bundle *bundle, struct cf_buf *text, const char *media_type,
+                            struct cf_error *err)
 {
-    struct cf_buf text cf_autobuf = CF_BUF_INIT;
     struct cf_json *document cf_cleanup(cf_json_free_ptr) = NULL;
     const struct cf_json *chosen = NULL;
-    int r = cf_source_read(bundle->source, "manifest.json", CF_BLOB_MAX, &text, err);
+    int r = cf_json_parse(text->data ? text->data : "", text->len, &document, err);
 
-    bundle->blob_prefix = "";
-    if (r == 0) {
-        r = cf_json_parse(text.data, text.len, &document, err);
-        if (r < 0)
-            return cf_fail_in(err, r, "%s: manifest.json", cf_source_name(bundle->source));
-    }
     if (r < 0)
-        return r;
-    const char *media_type = cf_json_get_string(document, "mediaType");
-    if (is_index(media_type ? media_type : "", document)) {
+        return cf_fail_in(err, r, "%s: manifest", cf_source_name(bundle->source));
+    const char *said = cf_json_get_string(document, "mediaType");
+    if (!*media_type && said)
+        media_type = said;
+    if (said && strcmp(said, media_type) != 0)
+        return cf_fail(err, -EINVAL, "%s: a manifest is announced as %s, and says that it is %s",
+                       cf_source_name(bundle->source), CF_QUOTE(media_type), CF_QUOTE(said));
+    if (is_index(media_type, document)) {
+        if (cf_json_get(document, "layers") || cf_json_get(document, "config"))
+            return cf_fail(err, -EINVAL, "%s: a document is an index and a manifest at once",
+                           cf_source_name(bundle->source));
         r = choose(bundle, document, &chosen, err);
         return r == 0 ? add_described(bundle, chosen, NULL, 0, err) : r;
     }
-    r = add_manifest(bundle, &text, "", NULL, err);
+    if (!is_manifest(media_type))
+        return cf_fail(err, -EINVAL, "%s: media type %s is no image",
+                       cf_source_name(bundle->source), CF_QUOTE(media_type));
+    r = add_manifest(bundle, text, media_type, NULL, err);
     return r == 0 ? check_platform(bundle, &bundle->images[bundle->image_count - 1], err) : r;
+}
+
+int cf_bundle_read_dir(struct bundle *bundle, struct cf_error *err)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    int r = cf_source_read(bundle->source, "manifest.json", CF_BLOB_MAX, &text, err);
+
+    bundle->blob_prefix = "";
+    return r == 0 ? cf_bundle_read_document(bundle, &text, "", err) : r;
 }

@@ -35,6 +35,21 @@ void cf_source_close(struct source *source)
     free(source);
 }
 
+int cf_source_named(const char *name, struct source **ret_source, struct cf_error *err)
+{
+    struct source *source = calloc(1, sizeof(*source));
+
+    if (source)
+        source->name = strdup(name);
+    if (!source || !source->name) {
+        free(source);
+        return cf_fail(err, -ENOMEM, "out of memory");
+    }
+    source->fd = -1;
+    *ret_source = source;
+    return 0;
+}
+
 int cf_spool_open(struct cf_store *store, struct cf_error *err)
 {
     char name[17];

@@ -41,6 +41,8 @@ const struct tar_member *cf_tar_index_find(const struct tar_index *index, const 
  */
 int cf_source_open(struct cf_store *store, const char *path, cf_progress_fn *progress,
                    void *progress_context, struct source **ret_source, struct cf_error *err);
+/* A source of that name which holds nothing. */
+int cf_source_named(const char *name, struct source **ret_source, struct cf_error *err);
 void cf_source_close(struct source *source);
 CF_DEFINE_CLEANUP(struct source *, cf_source_close)
 

@@ -1,0 +1,131 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# pull from a real registry: every form that skopeo pushes, lists and platforms, what is here already,
+# what breaks off, two at once.
+. "$(dirname "$0")/../lib/lib.sh"
+set -eu
+need skopeo
+. "$top/tests/lib/registry.sh"
+start_registry plain
+reg=127.0.0.1:$port
+printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$reg" >"$work/registries.conf"
+
+push() { # LAYOUT:TAG REPO:TAG [skopeo options]
+    from=$1 to=$2
+    shift 2
+    skopeo copy -q --dest-tls-verify=false "$@" "$from" "docker://$reg/$to" >"$work/skopeo.log" 2>&1 ||
+        fail "skopeo cannot push: $(cat "$work/skopeo.log")"
+}
+requests() { grep -c "$1" "$work/plain.log" || true; }
+
+# An image of two layers with a file of some size.
+mkdir -p "$work/src/etc" "$work/src/bin" "$work/edit/etc"
+head -c 6000000 /dev/urandom >"$work/src/bin/kubelet"
+seq 20000 >"$work/src/etc/numbers"
+ln "$work/src/etc/numbers" "$work/src/etc/again"
+echo two >"$work/edit/etc/two"
+"$CLOUDFS" import "$work/src" -t a:1 >/dev/null
+id=$("$CLOUDFS" import "$work/edit" --base a:1 -t a:2)
+"$CLOUDFS" save --format oci-dir -o "$work/layout" a:2
+"$CLOUDFS" ls -R -l a:2 >"$work/list"
+
+# gzip, zstd, plain: the same files, nothing left in tmp/, the manifest as the registry has it
+for form in gzip zstd none; do
+    "$CLOUDFS" save --format oci-dir --compression $form -o "$work/layout-$form" a:2
+    push "oci:$work/layout-$form:2" "apps/$form:2"
+    (
+        export CLOUDFS_ROOT="$work/store-$form"
+        eq "$("$CLOUDFS" pull "$reg/apps/$form:2")" "$id"
+        "$CLOUDFS" ls -R -l "$reg/apps/$form:2" >"$work/list-$form"
+        same_files "$work/list" "$work/list-$form"
+        [ -z "$(ls "$work/store-$form/tmp" | grep -v ^lock)" ] || fail "tmp/ is not empty"
+        eq "$("$CLOUDFS" inspect "$reg/apps/$form:2" >"$work/json" && json "$work/json" 'd[0]["Digest"] if isinstance(d, list) else d["Digest"]')" \
+            "$(skopeo inspect --tls-verify=false "docker://$reg/apps/$form:2" | sed -n 's/.*"Digest": "\(.*\)",/\1/p')"
+        "$CLOUDFS" fsck -q
+    )
+done
+# again: two documents at most; another image with the same layers: no layer is fetched
+export CLOUDFS_ROOT="$work/store-gzip"
+"$CLOUDFS" pull --json "$reg/apps/gzip:2" >"$work/json"
+eq "$(json "$work/json" 'd["LayersFetched"], d["LayersReused"], d["BytesFetched"] < 5000')" '(0, 2, True)'
+before=$(requests 'GET /v2/apps/zstd/blobs/sha256:')
+"$CLOUDFS" pull --json "$reg/apps/zstd:2" -t other:name >"$work/json"
+eq "$(json "$work/json" 'd["LayersFetched"], d["Name"], d["Id"]')" "(0, 'other:name', '$id')"
+eq "$(requests 'GET /v2/apps/zstd/blobs/sha256:')" "$before"
+# by digest; what is not there
+digest=$(json "$work/json" 'd["Digest"]')
+eq "$("$CLOUDFS" pull "$reg/apps/zstd@$digest" -t by:digest)" "$id"
+fails_with 1 'MANIFEST_UNKNOWN|manifest unknown' "$CLOUDFS" pull "$reg/apps/zstd:none"
+fails_with 1 'unknown' "$CLOUDFS" pull "$reg/apps/nothing:2"
+fails_with 1 'no image reference' "$CLOUDFS" pull "$reg/Apps:2"
+fails_with 1 '404|manifest unknown' "$CLOUDFS" pull "$reg/apps/zstd@sha256:$(printf %064d 7)"
+
+# docker schema 2 and a list of platforms, made by hand of what is there
+push "oci:$work/layout-gzip:2" apps/docker:2 --format v2s2
+push "oci:$work/layout-gzip:2" apps/list:child
+CLOUDFS_ROOT=$work/store-docker "$CLOUDFS" pull "$reg/apps/docker:2" >"$work/id"
+CLOUDFS_ROOT=$work/store-docker "$CLOUDFS" ls -R -l "$reg/apps/docker:2" >"$work/list-docker"
+same_files "$work/list" "$work/list-docker"
+skopeo inspect --raw --tls-verify=false "docker://$reg/apps/list:child" >"$work/child.json"
+python3 - "$work/child.json" >"$work/index.json" <<'END'
+import hashlib, json, sys
+raw = open(sys.argv[1], "rb").read()
+entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": len(raw),
+         "digest": "sha256:" + hashlib.sha256(raw).hexdigest()}
+print(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+    dict(entry, platform={"os": "linux", "architecture": "s390x"}),
+    dict(entry, platform={"os": "linux", "architecture": "arm64", "variant": "v8"})]}))
+END
+put_manifest() { # FILE TYPE REPO TAG
+    python3 - "$@" "$reg" <<'END' || fail "the registry refuses $1"
+import sys, urllib.request
+data = open(sys.argv[1], "rb").read()
+urllib.request.urlopen(urllib.request.Request(f"http://{sys.argv[5]}/v2/{sys.argv[3]}/manifests/{sys.argv[4]}",
+    data=data, method="PUT", headers={"Content-Type": sys.argv[2]}))
+END
+}
+put_manifest "$work/index.json" application/vnd.oci.image.index.v1+json apps/list both
+eq "$("$CLOUDFS" pull --platform linux/arm64 "$reg/apps/list:both")" "$id"
+fails_with 1 'no image for linux/386.*linux/s390x, linux/arm64/v8' "$CLOUDFS" pull --platform linux/386 "$reg/apps/list:both"
+
+# mirrors: the first that has it; and the registry itself after a mirror that is not there
+dead=127.0.0.1:$(free_port)
+printf '[[registry]]\nlocation = "nowhere.example"\n[[registry.mirror]]\nlocation = "%s"\ninsecure = true
+[[registry.mirror]]\nlocation = "%s/apps"\ninsecure = true\n' "$dead" "$reg" >"$work/mirrors.conf"
+eq "$(CONTAINERS_REGISTRIES_CONF=$work/mirrors.conf "$CLOUDFS" pull nowhere.example/gzip:2)" "$id"
+
+# killed in the middle, and gone on with: the beginning is not fetched again
+start_slow() { # a proxy in front of the registry that ends every blob after 2 MB, the first BREAKS times
+    slow_port=$(free_port)
+    python3 "$top/tests/lib/bad_registry.py" "$slow_port" "http://$reg" "$@" >"$work/slow.log" 2>&1 &
+    registry_pids="$registry_pids $!"
+    wait_for_port "$slow_port"
+    slow=127.0.0.1:$slow_port
+}
+start_slow stop-after=3000000
+export CLOUDFS_ROOT="$work/store-resume"
+CLOUDFS_STALL_SECONDS=60 "$CLOUDFS" pull --tls-verify=false "$slow/apps/gzip:2" >/dev/null 2>&1 &
+puller=$!
+for i in $(seq 200); do
+    size=$(stat -c %s "$CLOUDFS_ROOT"/tmp/partial-* 2>/dev/null || echo 0)
+    [ "$size" -lt 2000000 ] || break
+    sleep 0.05
+done
+kill -9 "$puller"
+wait "$puller" 2>/dev/null || true
+[ "$size" -ge 2000000 ] || fail "nothing was kept"
+"$CLOUDFS" pull --json "$reg/apps/gzip:2" -t a:2 >"$work/json"
+eq "$(json "$work/json" 'd["Id"], d["BytesFetched"] < 4500000')" "('$id', True)"
+[ -z "$(ls "$CLOUDFS_ROOT/tmp" | grep partial)" ] || fail "the partial blob stays"
+"$CLOUDFS" fsck -q --deep 2>/dev/null || "$CLOUDFS" fsck -q
+
+# two at once: each layer is fetched once
+export CLOUDFS_ROOT="$work/store-two"
+before=$(requests 'GET /v2/apps/gzip/blobs/sha256:.* 20')
+"$CLOUDFS" pull "$reg/apps/gzip:2" >"$work/one" &
+first=$!
+"$CLOUDFS" pull "$reg/apps/gzip:2" >"$work/two"
+wait "$first"
+same_files "$work/one" "$work/two"
+after=$(requests 'GET /v2/apps/gzip/blobs/sha256:.* 20')
+[ $((after - before)) -le 4 ] || fail "two pulls made $((after - before)) requests for blobs"
