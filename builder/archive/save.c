@@ -17,24 +17,32 @@ void cf_saving_tell(struct saving *saving, uint64_t len)
                                   saving->total);
 }
 
-static void saving_done(struct saving *saving)
+void cf_saving_done(struct saving *saving)
 {
     for (size_t i = 0; i < saving->image_count; i++) {
         cf_image_free(saving->images[i].image);
         cf_buf_done(&saving->images[i].manifest);
         cf_buf_done(&saving->images[i].config);
     }
-    for (size_t i = 0; i < saving->layer_count; i++)
-        if (saving->layers[i].fd >= 0)
-            close(saving->layers[i].fd);
+    for (size_t i = 0; i < saving->layer_count; i++) {
+        cf_close_fd(&saving->layers[i].fd);
+        cf_json_free(saving->layers[i].annotations);
+    }
     free(saving->images);
     free(saving->layers);
 }
 
 /* The image, and its name where the text is one. */
-static int find_image(struct saving *saving, const char *text, struct cf_error *err)
+int cf_saving_add_image(struct saving *saving, const char *text, struct cf_error *err)
 {
-    struct saved_image *saved = &saving->images[saving->image_count];
+    struct saved_image *saved =
+        realloc(saving->images, (saving->image_count + 1) * sizeof(*saving->images));
+
+    if (!saved)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    saving->images = saved;
+    saved = &saving->images[saving->image_count];
+    *saved = (struct saved_image){0};
     struct cf_digest digest;
     int r = cf_image_find(saving->store, text, &saved->image, err);
 
@@ -129,8 +137,14 @@ static int remake_manifest(const struct saving *saving, struct saved_image *save
                         descriptor(CF_MEDIA_CONFIG, &saved->image->config, saved->config.len));
     for (size_t i = 0; i < saved->image->layer_count && r == 0 && array; i++) {
         const struct saved_layer *layer = cf_saving_layer(saving, &saved->image->diff_ids[i]);
-        r = cf_json_append(array,
-                           layer ? descriptor(layer->media_type, &layer->blob, layer->size) : NULL);
+        struct cf_json *item =
+            layer ? descriptor(layer->media_type, &layer->blob, layer->size) : NULL;
+        if (item && layer->annotations &&
+            cf_json_set(item, "annotations", cf_json_copy(layer->annotations)) < 0) {
+            cf_json_free(item);
+            item = NULL;
+        }
+        r = cf_json_append(array, item);
     }
     if (r < 0 || !array) {
         cf_json_free(array);
@@ -145,7 +159,7 @@ static int remake_manifest(const struct saving *saving, struct saved_image *save
     return r == 0 ? cf_json_print(manifest, false, &saved->manifest) : r;
 }
 
-static int make_manifests(struct saving *saving, struct cf_error *err)
+int cf_saving_manifests(struct saving *saving, struct cf_error *err)
 {
     for (size_t i = 0; i < saving->image_count; i++) {
         struct saved_image *saved = &saving->images[i];
@@ -262,7 +276,7 @@ int cf_saving_docker(const struct saving *saving, struct cf_buf *ret_buf)
 int cf_save(struct cf_store *store, const char *path, const char *const *references, size_t count,
             const struct cf_save_options *options, struct cf_error *err)
 {
-    struct saving saving cf_cleanup(saving_done) = {.store = store, .options = options};
+    struct saving saving cf_cleanup(cf_saving_done) = {.store = store, .options = options};
     int r = 0;
 
     if (count == 0)
@@ -272,16 +286,13 @@ int cf_save(struct cf_store *store, const char *path, const char *const *referen
         return cf_fail(err, -EINVAL, "a docker archive holds plain layers: no compression then");
     if (options->format == CF_ARCHIVE_OCI_DIR && !strcmp(path, "-"))
         return cf_fail(err, -EINVAL, "a directory cannot be written to standard output");
-    saving.images = calloc(count, sizeof(*saving.images));
-    if (!saving.images)
-        return cf_fail(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < count && r == 0; i++)
-        r = find_image(&saving, references[i], err);
+        r = cf_saving_add_image(&saving, references[i], err);
     choose_ref_names(&saving);
     if (r == 0)
         r = cf_saving_layers(&saving, err);
     if (r == 0)
-        r = make_manifests(&saving, err);
+        r = cf_saving_manifests(&saving, err);
     if (r == 0)
         r = options->format == CF_ARCHIVE_OCI_DIR ? cf_saving_write_dir(&saving, path, err)
                                                   : cf_saving_write_tar(&saving, path, err);

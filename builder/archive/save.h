@@ -18,6 +18,7 @@ struct saved_layer {
     uint64_t size;
     int fd; /* the compressed form, in a file without a name; -1: the plain tar, from the store */
     const char *media_type;
+    struct cf_json *annotations; /* of its descriptor; NULL for none */
 };
 
 struct saved_image {
@@ -41,6 +42,13 @@ struct saving {
 
 const struct saved_layer *cf_saving_layer(const struct saving *saving,
                                           const struct cf_digest *diff_id);
+/* The image that text means becomes one more of those to be saved. */
+int cf_saving_add_image(struct saving *saving, const char *text, struct cf_error *err);
+/* Every layer of the images once, as its plain tar. */
+int cf_saving_collect(struct saving *saving, struct cf_error *err);
+/* The manifests for the forms that the layers have by now. */
+int cf_saving_manifests(struct saving *saving, struct cf_error *err);
+void cf_saving_done(struct saving *saving);
 /* Works out digest and size of every layer's form. */
 int cf_saving_layers(struct saving *saving, struct cf_error *err);
 /* Tells the progress of len more bytes. */

@@ -51,7 +51,7 @@ static int plain_form(struct saving *saving, struct saved_layer *layer, struct c
     return cf_fail(err, -EBADMSG, "layer %s: the store does not know the size of its tar", text);
 }
 
-static int collect(struct saving *saving, struct cf_error *err)
+int cf_saving_collect(struct saving *saving, struct cf_error *err)
 {
     size_t room = 0, kept = 0;
     int r = 0;
@@ -185,7 +185,7 @@ static int compress_all(struct saving *saving, struct cf_error *err)
 int cf_saving_layers(struct saving *saving, struct cf_error *err)
 {
     const struct cf_save_options *options = saving->options;
-    int r = collect(saving, err);
+    int r = cf_saving_collect(saving, err);
 
     if (r == 0 && options->has_compression && options->compression != CF_PLAIN) {
         saving->total *= 2; /* compressing is the other half of the work */

@@ -57,4 +57,14 @@ struct cf_deflater {
 extern const struct cf_deflater cf_gzip_deflater;
 extern const struct cf_deflater cf_zstd_deflater;
 
+/* Whole frames of zstd, one for each call: the state is for one thread. */
+void *cf_zstd_frame_open(int level); /* NULL: no memory, or no such level */
+void cf_zstd_frame_close(void *state);
+size_t cf_zstd_bound(size_t len); /* of the frame that len bytes become */
+/* The frame's length, or -EIO. */
+ssize_t cf_zstd_frame(void *state, const void *in, size_t len, void *out, size_t room);
+
+/* Go's crc64.ISO, which tar-split has of each file's content; crc: of what lies before, first 0. */
+uint64_t cf_crc64_iso(uint64_t crc, const void *data, size_t len);
+
 #endif

@@ -121,3 +121,31 @@ static int zstd_run(void *state, const void *data, size_t len, bool last, cf_sin
 }
 
 const struct cf_deflater cf_zstd_deflater = {zstd_open, zstd_close, zstd_run};
+
+/* ---- writing: frames ---- */
+
+void *cf_zstd_frame_open(int level)
+{
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    if (context && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level))) {
+        (void)ZSTD_freeCCtx(context);
+        return NULL;
+    }
+    return context;
+}
+
+void cf_zstd_frame_close(void *state)
+{
+    (void)ZSTD_freeCCtx(state);
+}
+
+size_t cf_zstd_bound(size_t len)
+{
+    return ZSTD_compressBound(len);
+}
+
+ssize_t cf_zstd_frame(void *state, const void *in, size_t len, void *out, size_t room)
+{
+    const size_t n = ZSTD_compress2(state, out, room, in, len);
+    return ZSTD_isError(n) ? -EIO : (ssize_t)n;
+}

@@ -84,6 +84,8 @@ function __cloudfs_value -S
             printf '%s\n' json sealer
         case save:--format
             printf '%s\n' oci oci-dir docker
+        case push:--compression
+            printf '%s\n' zstd:chunked zstd gzip
         case save:--compression
             printf '%s\n' none gzip zstd
         case mount:--engine
@@ -100,7 +102,7 @@ function __cloudfs_operand -S
             __cloudfs_paths $root
         case extract:1 mount:1
             __fish_complete_directories (commandline -ct)
-        case images:0 'tag:*' 'rmi:*' history:0 blame:0 'save:*' mount:0 diff:1
+        case images:0 'tag:*' 'rmi:*' history:0 blame:0 'save:*' 'push:*' pull:0 mount:0 diff:1
             command cloudfs $root images --names 2>/dev/null
         case inspect:0 diff:0
             command cloudfs $root images --names 2>/dev/null

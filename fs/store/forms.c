@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * blobs.json of a layer:
- *   {"forms": [{"digest": "sha256:...", "size": N, "mediaType": "..."} ...],
+ *   {"forms": [{"digest": "sha256:...", "size": N, "mediaType": "...", "notes": {...}} ...],
  *    "tree": "sha256:...", "recipe": "sha256:..."}
  * tree and recipe are the checksums of these files as they were published.
  */
@@ -60,6 +60,12 @@ static struct cf_json *encode_form(const struct cf_layer_form *form)
         cf_json_free(json);
         return NULL;
     }
+    struct cf_json *notes = NULL;
+    if (form->notes[0] && cf_json_parse(form->notes, strlen(form->notes), &notes, NULL) == 0 &&
+        cf_json_set(json, "notes", notes) < 0) {
+        cf_json_free(json);
+        return NULL;
+    }
     return json;
 }
 
@@ -98,6 +104,12 @@ static int decode_form(const struct cf_json *json, struct cf_layer_form *ret_for
         return -EBADMSG;
     ret_form->size = (uint64_t)size;
     memcpy(ret_form->media_type, media_type, strlen(media_type) + 1);
+    /* Notes only spare work: those that do not fit are forgotten. */
+    struct cf_buf notes cf_autobuf = CF_BUF_INIT;
+    const struct cf_json *value = cf_json_get(json, "notes");
+    if (cf_json_is_object(value) && cf_json_print(value, false, &notes) == 0 &&
+        notes.len < sizeof(ret_form->notes))
+        memcpy(ret_form->notes, notes.data, notes.len + 1);
     return 0;
 }
 

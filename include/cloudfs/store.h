@@ -141,6 +141,7 @@ struct cf_layer_form {
     struct cf_digest digest;
     uint64_t size; /* bytes of that form */
     char media_type[96];
+    char notes[1024]; /* a JSON object of what its makers want to know later; "" for nothing */
 };
 int cf_layer_forms_write(int layer_fd, const struct cf_layer_form *forms, size_t count,
                          struct cf_error *err);

@@ -39,4 +39,27 @@ int cf_pull(struct cf_store *store, struct cf_registry *registry, const char *re
             struct cf_error *err);
 void cf_pulled_done(struct cf_pulled *pulled);
 
+enum cf_push_form { CF_PUSH_CHUNKED, CF_PUSH_ZSTD, CF_PUSH_GZIP };
+struct cf_push_options {
+    bool has_form; /* else forms that the registry has, or that are known here, come first */
+    enum cf_push_form form; /* of layers that must be compressed; the default is zstd:chunked */
+    int level;              /* 0: the form's default */
+    cf_progress_fn *progress;
+    void *progress_context;
+};
+struct cf_pushed {
+    struct cf_digest manifest;
+    uint64_t sent; /* bytes of blobs and manifest */
+    uint64_t blobs_sent, blobs_mounted, blobs_reused;
+    uint64_t requests;
+};
+/*
+ * Sends an image of the store, its manifest last. Layers are compressed while they are sent, and
+ * the digests of the compressed forms are remembered, so that the next push of a layer needs
+ * neither. The manifest is the image's own where all of its blobs are sent as it names them.
+ */
+int cf_push(struct cf_store *store, struct cf_registry *registry, const char *image,
+            const char *destination, const struct cf_push_options *options,
+            struct cf_pushed *ret_pushed, struct cf_error *err);
+
 #endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pushing: layers by several threads, then the config, and the manifest last. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cloudfs/pipeline.h>
+
+#include "push_layer.h"
+
+enum { JOBS = 2 }; /* one asks while another sends; compression has threads of its own */
+
+static void *work(void *arg)
+{
+    struct pushing *pushing = arg;
+    for (;;) {
+        struct cf_error err = {0};
+        pthread_mutex_lock(&pushing->mutex);
+        struct saved_layer *layer =
+            pushing->status == 0 && pushing->next < pushing->saving->layer_count
+                ? &pushing->saving->layers[pushing->next++]
+                : NULL;
+        pthread_mutex_unlock(&pushing->mutex);
+        if (!layer)
+            return NULL;
+        int r = cf_push_layer(pushing, layer, &err);
+        pthread_mutex_lock(&pushing->mutex);
+        if (r < 0 && pushing->status == 0) {
+            pushing->status = r;
+            pushing->err = err;
+        }
+        pthread_mutex_unlock(&pushing->mutex);
+    }
+}
+
+static int push_layers(struct pushing *pushing, struct cf_error *err)
+{
+    pthread_t threads[JOBS];
+    size_t started = 0;
+    while (started + 1 < JOBS && started + 1 < pushing->saving->layer_count &&
+           cf_thread_start(&threads[started], work, pushing) == 0)
+        started++;
+    (void)work(pushing);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    if (pushing->status < 0 && err)
+        *err = pushing->err;
+    return pushing->status;
+}
+
+static int push_config(struct pushing *pushing, const struct saved_image *saved,
+                       struct cf_error *err)
+{
+    bool has = false;
+    int r = cf_remote_has_blob(pushing->remote, &saved->image->config, &has, err);
+    if (r == 0 && has)
+        pushing->pushed.blobs_reused++;
+    if (r < 0 || has)
+        return r;
+    r = cf_remote_put_blob(pushing->remote, saved->config.data, saved->config.len,
+                           &saved->image->config, err);
+    if (r == 0) {
+        pushing->pushed.blobs_sent++;
+        pushing->pushed.sent += saved->config.len;
+    }
+    return r;
+}
+
+/* Whether the image's own manifest names the very blobs that the registry has now. */
+static bool own_manifest_fits(const struct pushing *pushing, const struct saved_image *saved)
+{
+    const struct cf_json *item = cf_json_first(cf_json_get(saved->image->manifest_json, "layers"));
+    for (size_t i = 0; i < saved->image->layer_count; i++, item = cf_json_next(item)) {
+        const struct saved_layer *layer =
+            cf_saving_layer(pushing->saving, &saved->image->diff_ids[i]);
+        const char *text = cf_json_get_string(item, "digest");
+        struct cf_digest digest;
+        if (!layer || !text || cf_digest_parse(text, &digest) < 0 ||
+            !cf_digest_equal(&digest, &layer->blob))
+            return false;
+    }
+    return true;
+}
+
+static int push_manifest(struct pushing *pushing, struct cf_error *err)
+{
+    struct saved_image *saved = &pushing->saving->images[0];
+    const char *own = cf_json_get_string(saved->image->manifest_json, "mediaType");
+    if (own_manifest_fits(pushing, saved)) {
+        saved->media_type = own ? own : CF_MEDIA_MANIFEST;
+        cf_digest_of(saved->manifest.data, saved->manifest.len, &saved->manifest_digest);
+    } else {
+        int r = cf_saving_manifests(pushing->saving, err);
+        if (r < 0)
+            return r;
+    }
+    const char *tag = cf_remote_tag(pushing->remote);
+    int r = cf_remote_put_manifest(pushing->remote, *tag ? tag : NULL, saved->media_type,
+                                   saved->manifest.data, saved->manifest.len, err);
+    pushing->pushed.sent += saved->manifest.len;
+    pushing->pushed.manifest = saved->manifest_digest;
+    return r;
+}
+
+int cf_push(struct cf_store *store, struct cf_registry *registry, const char *image,
+            const char *destination, const struct cf_push_options *options,
+            struct cf_pushed *ret_pushed, struct cf_error *err)
+{
+    struct cf_remote *remote cf_cleanup(cf_remote_close_ptr) = NULL;
+    const struct cf_save_options save = {.format = CF_ARCHIVE_OCI};
+    struct saving saving cf_cleanup(cf_saving_done) = {.store = store, .options = &save};
+    const uint64_t requests = cf_registry_requests(registry);
+    int r = cf_saving_add_image(&saving, image, err);
+    if (r == 0)
+        r = cf_remote_open(registry, destination, CF_NAMES_CLOUD, CF_REMOTE_PUSH, &remote, err);
+    if (r == 0)
+        r = cf_saving_collect(&saving, err);
+    if (r < 0)
+        return r;
+    struct pushing pushing = {
+        .store = store, .remote = remote, .options = options, .saving = &saving};
+    pthread_mutex_init(&pushing.mutex, NULL);
+    r = push_layers(&pushing, err);
+    if (r == 0)
+        r = push_config(&pushing, &saving.images[0], err);
+    if (r == 0)
+        r = push_manifest(&pushing, err);
+    pthread_mutex_destroy(&pushing.mutex);
+    pushing.pushed.requests = cf_registry_requests(registry) - requests;
+    if (r == 0)
+        *ret_pushed = pushing.pushed;
+    return r;
+}
