@@ -149,6 +149,45 @@ int cf_layer_import_dir(struct cf_store *store, const char *path,
                         const struct cf_import_dir_options *options, struct cf_layer_info *ret_info,
                         struct cf_error *err);
 
+/*
+ * The same for single things that become part of a layer in the making. Directories of one name are
+ * merged, everything else is replaced. Files that are hard links of each other stay that also
+ * across calls.
+ */
+enum cf_keep {
+    CF_KEEP_NOT,
+    CF_KEEP,
+    CF_KEEP_INSIDE, /* a directory that is only kept for what else is kept inside it */
+};
+struct cf_importer_options {
+    bool has_clamp; /* mtimes newer than clamp_sec become that */
+    int64_t clamp_sec;
+    bool
+        has_owner; /* everything is uid:gid; else as found, the calling user's as 0:0 unless root */
+    uint32_t uid, gid;
+    bool has_mode; /* permission bits of everything but symlinks */
+    mode_t mode;
+    /* Asked for each thing with its path; NULL: all is kept. */
+    int (*keep)(void *context, const char *path, bool is_dir);
+    void *keep_context;
+    cf_progress_fn *progress;
+    void *progress_context;
+};
+struct cf_importer;
+/* what: for messages and progress; builder, what and the contexts are borrowed. */
+int cf_importer_new(struct cf_store *store, struct cf_builder *builder, const char *what,
+                    const struct cf_importer_options *options, struct cf_importer **ret_importer,
+                    struct cf_error *err);
+void cf_importer_free(struct cf_importer *importer);
+CF_DEFINE_CLEANUP(struct cf_importer *, cf_importer_free)
+/* dirfd/name (never followed; one component) becomes the entry `as` of node. path is that of dirfd,
+ * for keep and messages. After a failure only free. */
+int cf_importer_add(struct cf_importer *importer, struct cf_node *node, const char *as, int dirfd,
+                    const char *name, const char *path, struct cf_error *err);
+/* All that is in the directory dirfd, into node; itself: node gets its metadata too. */
+int cf_importer_add_inside(struct cf_importer *importer, struct cf_node *node, int dirfd,
+                           const char *path, bool itself, struct cf_error *err);
+
 /* ---- compression, one door each ---- */
 
 enum cf_compression { CF_PLAIN, CF_GZIP, CF_ZSTD };
