@@ -280,24 +280,27 @@ static int create(struct commit *commit, struct cf_commit_result *result, struct
     bool changed = commit->delta.changes.count > 0;
     int r = 0;
 
+    if (!changed && options->layer_only) {
+        result->unchanged = true;
+        return 0;
+    }
     if (!changed && !options->squash)
         return name_base(commit, result, err);
     if (changed)
         r = cf_harvest_rescue(commit->store, commit->delta.work_fd, err);
     if (r == 0 && changed)
         r = make_layer(commit, &layer.info, err);
-    if (r == 0 && options->squash)
-        return create_squashed(commit, changed ? &layer.info : NULL, result, err);
-    if (r == 0) {
-        cf_changes_sort(&commit->delta.changes);
-        if (cf_commit_describe(&commit->delta.changes, "commit", &created_by) < 0)
-            r = cf_fail(err, -ENOMEM, "out of memory");
-    }
-    layer.created_by = created_by.data;
     result->layer = layer.info;
-    return r == 0 ? cf_image_create(commit->store, commit->base, &layer, 1, &options->image,
-                                    options->name, &result->image, err)
-                  : r;
+    if (r < 0 || options->layer_only)
+        return r;
+    if (options->squash)
+        return create_squashed(commit, changed ? &layer.info : NULL, result, err);
+    cf_changes_sort(&commit->delta.changes);
+    if (cf_commit_describe(&commit->delta.changes, "commit", &created_by) < 0)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    layer.created_by = created_by.data;
+    return cf_image_create(commit->store, commit->base, &layer, 1, &options->image, options->name,
+                           &result->image, err);
 }
 
 static int run(struct commit *commit, struct cf_commit_result *result, struct cf_error *err)
@@ -323,7 +326,7 @@ static int check_options(const struct cf_commit_options *options, struct cf_erro
 {
     char tagged[CF_TAGGED_SIZE];
 
-    if (!options->name && !options->dry_run)
+    if (!options->name && !options->dry_run && !options->layer_only)
         return cf_fail(err, -EINVAL, "the new image needs a name");
     return options->name ? cf_reference_tagged(options->name, tagged, err) : 0;
 }

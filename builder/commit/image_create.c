@@ -198,6 +198,8 @@ static int set_rootfs(struct cf_json *config, const struct cf_new_layer *layers,
     if (!ids)
         return -ENOMEM;
     for (size_t i = 0; i < count && r == 0; i++) {
+        if (layers[i].empty)
+            continue;
         cf_digest_text(&layers[i].info.diff_id, text);
         r = cf_json_append(ids, cf_json_new_string(text));
     }
@@ -215,7 +217,7 @@ static int set_history(struct cf_json *config, const struct cf_image *base,
     for (size_t i = 0; i < count && r == 0; i++)
         r = history_entry(history, created,
                           options->created_by ? options->created_by : layers[i].created_by, options,
-                          false);
+                          layers[i].empty);
     if (r == 0 && count == 0)
         r = history_entry(history, created,
                           options->created_by ? options->created_by : "cloudfs: metadata", options,
@@ -240,6 +242,9 @@ static int make_config(const struct cf_image *base, const struct cf_new_layer *l
     struct cf_json *run = r == 0 ? need_object(config, "config") : NULL;
     if (r == 0)
         r = run ? add_pairs(run, "Labels", options->labels, options->label_count) : -ENOMEM;
+    for (const struct cf_json *item = cf_json_first(options->run); item && r == 0;
+         item = cf_json_next(item))
+        r = cf_json_set(run, cf_json_key(item), cf_json_copy(item));
     if (r == 0)
         r = set_rootfs(config, layers, count);
     if (r == 0)
@@ -298,7 +303,8 @@ static int make_layers(struct cf_store *store, const struct cf_image *base,
             r = add_descriptor(array, &base->diff_ids[i], size);
     }
     for (size_t i = 0; i < count && r == 0; i++)
-        r = add_descriptor(array, &layers[i].info.diff_id, layers[i].info.tar_size);
+        if (!layers[i].empty)
+            r = add_descriptor(array, &layers[i].info.diff_id, layers[i].info.tar_size);
     return r;
 }
 

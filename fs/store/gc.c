@@ -160,6 +160,21 @@ static int sweep_mount(int dirfd, const char *name, void *context)
     return sweep_tmp(dirfd, name, sweep);
 }
 
+/* A memo of a layer that is kept stays; so does nothing that cannot be read. */
+static int sweep_memo(int dirfd, const char *name, void *context)
+{
+    struct sweep *sweep = context;
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_digest diff_id;
+    const char *more = NULL;
+
+    if (cf_read_file(dirfd, name, 4096, &text) == 0 && text.data &&
+        cf_memo_parse(text.data, &diff_id, &more) == 0 &&
+        cf_digest_set_has(&sweep->marks->layers, &diff_id))
+        return 0;
+    return remove_file(sweep, dirfd, name, NULL);
+}
+
 /* What cf_replace_file left in the root when it was cut short. */
 static int sweep_root(int dirfd, const char *name, void *context)
 {
@@ -180,7 +195,7 @@ static int sweep_all(struct sweep *sweep, struct cf_error *err)
         {"trees", sweep_tree, false},   {"blobs/sha256", sweep_blob, false},
         {"layers", sweep_layer, false}, {"objects", sweep_fan, true},
         {"mounts", sweep_mount, false}, {"tmp", sweep_tmp, false},
-        {".", sweep_root, false},
+        {"memo", sweep_memo, false},    {".", sweep_root, false},
     };
 
     for (size_t i = 0; i < CF_COUNT(steps); i++) {
@@ -188,7 +203,7 @@ static int sweep_all(struct sweep *sweep, struct cf_error *err)
             return cf_fail_errno(err, errno, "cannot write store %s to the disk",
                                  sweep->store->root);
         int r = cf_each_entry(sweep->store->root_fd, steps[i].dir, steps[i].fn, sweep);
-        if (r < 0)
+        if (r < 0 && r != -ENOENT)
             return cf_fail_errno(err, -r, "cannot clean %s/%s", sweep->store->root, steps[i].dir);
     }
     return 0;

@@ -109,4 +109,7 @@ int cf_merged_build(struct cf_store *store, const struct cf_digest *diff_ids, si
 /* Digest of a whole file. */
 int cf_file_digest(int fd, struct cf_digest *ret_digest);
 
+/* What a memo says: the layer, and where the rest of the line begins. -EBADMSG. */
+int cf_memo_parse(const char *text, struct cf_digest *ret_diff_id, const char **ret_more);
+
 #endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of builder/kubefile share: a build in progress. */
+#ifndef CF_KUBEFILE_INTERNAL_H
+#define CF_KUBEFILE_INTERNAL_H
+
+#include <cloudfs/build.h>
+
+#include "pattern.h"
+
+struct cf_context {
+    const char *path; /* as given */
+    int fd;           /* -1: none */
+    struct cf_ignore ignore;
+};
+/* Opens the directory and reads its ignore file. */
+int cf_context_open(const char *path, struct cf_context *ret_context, struct cf_error *err);
+void cf_context_done(struct cf_context *context);
+
+/* A list of names and values, in the order in which they were set. */
+struct cf_variable {
+    char *name, *value; /* value NULL: declared without one */
+};
+struct cf_variables {
+    struct cf_variable *list;
+    size_t count;
+};
+int cf_variables_set(struct cf_variables *variables, const char *name, const char *value);
+const char *cf_variables_get(const struct cf_variables *variables, const char *name, size_t len);
+void cf_variables_done(struct cf_variables *variables);
+
+struct cf_build {
+    struct cf_store *store;
+    const struct cf_kubefile *kubefile;
+    const struct cf_build_options *options;
+    struct cf_image_options image; /* with the timestamp of the environment */
+    struct cf_context context;
+    struct cf_image *base; /* NULL: scratch */
+
+    /* Layers and entries of the history that this build adds, and the diff IDs from the base on. */
+    struct cf_new_layer *layers;
+    char **texts; /* created_by of each, owned */
+    size_t layer_count;
+    struct cf_digest *diff_ids; /* of all layers, the base's too */
+    size_t diff_count;
+    int64_t newest_sec; /* of all sources so far: what RUN's files are dated at the latest */
+
+    struct cf_variables args, env;   /* ARG (also those from the command line), ENV */
+    struct cf_variables global_args; /* ARG before FROM */
+    struct cf_variables labels;
+    struct cf_variables extension; /* words of sealer 0.9: each with its text */
+    char **commands;               /* of CMD */
+    size_t command_count;
+};
+
+void cf_build_tell(const struct cf_build *build, enum cf_build_event event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The merged tree of base and layers so far; *ret_tree NULL where there is none. */
+int cf_build_tree(struct cf_build *build, struct cf_tree **ret_tree, struct cf_error *err);
+/* For cf_kubefile_split: ENV before ARG. context: the build. */
+cf_variable_fn cf_build_variable;
+/* The words of an instruction with variables replaced, or of its JSON form. */
+int cf_build_words(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                   struct cf_kubefile_words *ret_words, struct cf_error *err);
+
+/* ---- cache.c ---- */
+
+/* A layer that some work gave under that key: 1, or 0. */
+int cf_build_recall(struct cf_build *build, const struct cf_digest *key,
+                    struct cf_layer_info *ret_info);
+int cf_build_remember(struct cf_build *build, const struct cf_digest *key,
+                      const struct cf_layer_info *info, struct cf_error *err);
+/* A key in the making: the layers so far, then what is added. */
+struct cf_hasher;
+int cf_build_key_new(struct cf_build *build, const char *what, struct cf_hasher **ret_hasher,
+                     struct cf_error *err);
+void cf_build_key_add(struct cf_hasher *hasher, const char *text); /* with its end */
+/* All that a builder holds, but for mtimes. */
+int cf_build_key_tree(struct cf_hasher *hasher, struct cf_builder *builder, struct cf_error *err);
+/* Adds the layer (NULL: an entry of the history only) with its history text. */
+int cf_build_add_layer(struct cf_build *build, const struct cf_layer_info *info, const char *text,
+                       struct cf_error *err);
+
+/* ---- the instructions ---- */
+
+int cf_build_copy(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                  struct cf_error *err); /* COPY and ADD */
+int cf_build_run(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                 struct cf_error *err);
+/* All others but FROM. */
+int cf_build_note(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                  struct cf_error *err);
+
+/* ---- target.c: where COPY puts things ---- */
+
+struct cf_destination {
+    char *dir;   /* path from the rootfs, no slash at its ends; "" is the rootfs */
+    char *name;  /* the one name that the source gets there; NULL: its own */
+    bool is_own; /* one of the CloudRootfs's own directories */
+};
+void cf_destination_done(struct cf_destination *destination);
+/*
+ * text as written; tree NULL: nothing is there yet. one_file: a single file is copied, source its
+ * name. Symlinks of the tree are followed as in a chroot. -EINVAL: it leaves the rootfs; -ENOTDIR.
+ */
+int cf_destination_find(const struct cf_tree *tree, const char *text, bool one_file,
+                        const char *source, bool docker, struct cf_destination *ret_destination,
+                        struct cf_error *err);
+/* The node of a directory of the builder, made where it is not there: implicit where the tree has
+ * it, else 0755 (counted in made, whose times are to be set). */
+int cf_destination_node(struct cf_builder *builder, const struct cf_tree *tree, const char *path,
+                        struct cf_node **ret_node, struct cf_node ***made, size_t *made_count,
+                        struct cf_error *err);
+
+/* ---- source.c: what COPY takes ---- */
+
+struct cf_found_source {
+    char *path; /* in the context, no slash at its ends; "" is the context itself */
+    bool is_dir;
+    bool contents; /* only what is in the directory */
+};
+struct cf_found_sources {
+    struct cf_found_source *list;
+    size_t count;
+};
+void cf_found_sources_done(struct cf_found_sources *sources);
+/* What a word of COPY means: one thing, or all that a pattern matches, ascending. -ENOENT where it
+ * is nothing, -EINVAL where it leaves the context. */
+int cf_source_find(const struct cf_context *context, const char *text,
+                   struct cf_found_sources *sources, struct cf_error *err);
+/* For cf_importer_options.keep; context: a struct cf_context. */
+int cf_context_keep(void *context, const char *path, bool is_dir);
+
+/* ---- graft.c ---- */
+
+/* Puts all of a tree into a directory of a builder. */
+int cf_graft(struct cf_builder *builder, struct cf_node *dir, const struct cf_tree *tree,
+             const struct cf_importer_options *options, struct cf_error *err);
+
+/* ---- sandbox.c ---- */
+
+struct cf_sandbox {
+    const char *root;        /* the mounted rootfs; becomes /rootfs, the working directory */
+    const char *const *argv; /* what runs */
+    const char *const *envp;
+    bool network;
+    void (*output)(void *context, const char *data, size_t len);
+    void *output_context;
+};
+/* Runs and waits. Returns the exit status (128 + signal), or -errno when it could not start. */
+int cf_sandbox_run(const struct cf_sandbox *sandbox, struct cf_error *err);
+
+#endif
