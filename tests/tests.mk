@@ -26,6 +26,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
 # Some tests reach what is nobody's but its folder's.
 $(BUILD)/tests/unit/%.o: ALLCFLAGS += -Itests/lib
 $(BUILD)/tests/unit/test_mount.o: ALLCFLAGS += -Ifs/mount
+$(BUILD)/tests/unit/test_kubefile.o: ALLCFLAGS += -Ibuilder/kubefile
 $(BUILD)/tests/unit/test_registry.o: ALLCFLAGS += -Ibuilder/registry
 $(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry
 

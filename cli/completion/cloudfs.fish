@@ -88,6 +88,8 @@ function __cloudfs_value -S
             printf '%s\n' zstd:chunked zstd gzip
         case save:--compression
             printf '%s\n' none gzip zstd
+        case build:--network
+            printf '%s\n' none host
         case mount:--engine
             echo fuse
     end
@@ -100,7 +102,7 @@ function __cloudfs_operand -S
         case 'ls:*' 'cat:*' extract:0
             command cloudfs $root images --names 2>/dev/null
             __cloudfs_paths $root
-        case extract:1 mount:1
+        case extract:1 mount:1 build:0
             __fish_complete_directories (commandline -ct)
         case images:0 'tag:*' 'rmi:*' history:0 blame:0 'save:*' 'push:*' pull:0 mount:0 diff:1
             command cloudfs $root images --names 2>/dev/null

@@ -35,8 +35,8 @@ struct cf_image_options {
     const struct cf_key_value *annotations;
     size_t annotation_count;
     const char *os, *architecture, *variant; /* NULL: of the base; else linux and this machine's */
-    /* Members for the config's own "config" object (Env, Cmd ...), in the place of the base's; NULL:
-     * none. Borrowed. */
+    /* Members for the config's own "config" object (Env, Cmd ...), in the place of the base's;
+     * NULL: none. Borrowed. */
     const struct cf_json *run;
 };
 /* SOURCE_DATE_EPOCH into options where that has no timestamp yet; -EINVAL when it is no number. */
@@ -63,8 +63,8 @@ struct cf_commit_options {
     const char *name; /* reference to publish under; NULL only with dry_run */
     bool squash;      /* one layer of everything instead of base + 1 */
     bool dry_run;     /* says what would be in the layer, stores nothing */
-    bool layer_only;  /* the layer is made, but no image (name is NULL): for who builds one of several
-                         layers. Not with squash, dry_run, advance */
+    bool layer_only;  /* the layer is made, but no image (name is NULL): for who builds one of
+                         several  layers. Not with squash, dry_run, advance */
     /* Afterwards the mount is on the new image with an empty upper. A live mount is unmounted and
      * mounted again for that; where it is in use, the commit is made all the same (the result is
      * set), and -EBUSY tells that it was not advanced. */

@@ -158,9 +158,9 @@ int cf_layer_by_form(struct cf_store *store, const struct cf_digest *digest,
 /* ---- memos: memo/<key>, which layer some work gave ---- */
 
 /*
- * A key is a digest of all that the work depends on. more: one line of the caller's own, up to 4,000
- * bytes. A memo whose layer is gone is as if it were not there, and gc removes it. Losing one only
- * means to do the work again.
+ * A key is a digest of all that the work depends on. more: one line of the caller's own, up to
+ * 4,000 bytes. A memo whose layer is gone is as if it were not there, and gc removes it. Losing one
+ * only means to do the work again.
  */
 int cf_memo_set(struct cf_store *store, const struct cf_digest *key,
                 const struct cf_digest *diff_id, const char *more, struct cf_error *err);
