@@ -16,6 +16,7 @@
 #include <cloudfs/image.h>
 #include <cloudfs/json.h>
 #include <cloudfs/mount.h>
+#include <cloudfs/rootfs.h>
 #include <cloudfs/store.h>
 
 /* Exit statuses of CLI.md; diff has its own. */
@@ -105,6 +106,11 @@ void cli_subject_done(struct cli_subject *subject);
 /* The mount that text (NULL: the current directory) means, and its store. */
 int cli_mount_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
                    struct cf_mount **ret_mount, struct cf_error *err);
+
+/* What an argument REF | MOUNT | DIR means: a path ("/", "." in front) is a directory, also a
+ * mount's; else an image, else a directory. The rootfs borrows the store. */
+int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
+                    struct cf_rootfs **ret_rootfs, struct cf_error *err);
 
 /* The options that describe a new image (commit, import), for cli_parse and then for the library.
  */

@@ -9,6 +9,7 @@
 
 #include <cloudfs/archive.h>
 #include <cloudfs/platform.h>
+#include <cloudfs/reference.h>
 
 #include "source.h"
 
@@ -71,6 +72,9 @@ int cf_bundle_read_docker(struct bundle *bundle, struct cf_error *err); /* docke
  * Takes text over. */
 int cf_bundle_read_document(struct bundle *bundle, struct cf_buf *text, const char *media_type,
                             struct cf_error *err);
+/* The name of an entry of index.json: containerd's full one, else the ref name, which tools use for
+ * a full name, or like podman for a name without a tag. "" where there is none that is valid. */
+void cf_oci_entry_name(const struct cf_json *item, char ret_name[CF_TAGGED_SIZE]);
 
 /* Reads every layer that the store lacks. */
 int cf_bundle_read_layers(struct bundle *bundle, struct cf_error *err);

@@ -254,11 +254,7 @@ static int add_described(struct bundle *bundle, const struct cf_json *item, cons
     return r == 0 ? add_described(bundle, chosen, name, depth + 1, err) : r;
 }
 
-/*
- * The name of an entry of index.json: containerd's full one, else the ref name, which tools use for
- * a full name, or like podman for a name without a tag. "" where there is none that is valid.
- */
-static void entry_name(const struct cf_json *item, char ret_name[CF_TAGGED_SIZE])
+void cf_oci_entry_name(const struct cf_json *item, char ret_name[CF_TAGGED_SIZE])
 {
     const struct cf_json *annotations = cf_json_get(item, "annotations");
     const char *names[] = {cf_json_get_string(annotations, ANNOTATION_NAME),
@@ -279,9 +275,9 @@ static bool is_one_image(const struct cf_json *index)
 
     if (!item || !cf_json_next(item))
         return false;
-    entry_name(item, first);
+    cf_oci_entry_name(item, first);
     for (; item; item = cf_json_next(item)) {
-        entry_name(item, name);
+        cf_oci_entry_name(item, name);
         if (!cf_json_get(item, "platform") || strcmp(first, name) != 0)
             return false;
     }
@@ -310,7 +306,7 @@ static int add_entry(struct bundle *bundle, const struct cf_json *item, struct c
     char name[CF_TAGGED_SIZE];
     size_t before = bundle->image_count;
 
-    entry_name(item, name);
+    cf_oci_entry_name(item, name);
     int r = add_described(bundle, item, name[0] ? name : NULL, 0, err);
     if (r == 0 && bundle->image_count > before)
         r = check_platform(bundle, &bundle->images[bundle->image_count - 1], err);

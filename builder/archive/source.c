@@ -195,33 +195,54 @@ static int open_tar(struct cf_store *store, struct source *source, int fd, const
     return cf_tar_index_read(source->fd, source->name, &source->index, err);
 }
 
-int cf_source_open(struct cf_store *store, const char *path, cf_progress_fn *progress,
-                   void *progress_context, struct source **ret_source, struct cf_error *err)
+/* A source of that name, of what is open behind fd. */
+static int open_source(struct cf_store *store, int fd, const char *name, bool may_be_dir,
+                       struct spooling *spooling, struct source **ret_source, struct cf_error *err)
 {
-    bool is_stdin = !strcmp(path, "-");
     struct stat st;
     struct source *source cf_cleanup(cf_source_close_ptr) = calloc(1, sizeof(*source));
-    int fd cf_autoclose = -1;
 
     if (!source)
         return cf_fail(err, -ENOMEM, "out of memory");
     source->fd = -1;
-    source->name = strdup(is_stdin ? "standard input" : CF_QUOTE(path));
+    source->name = strdup(name);
     if (!source->name)
         return cf_fail(err, -ENOMEM, "out of memory");
-    fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fstat(fd, &st) < 0)
         return cf_fail_errno(err, errno, "cannot open %s", source->name);
-    source->is_dir = S_ISDIR(st.st_mode);
-    if (source->is_dir)
-        source->fd = CF_TAKE_FD(fd);
-    struct spooling spooling = {
-        .source = source, .progress = progress, .progress_context = progress_context};
-    int r = source->is_dir ? 0 : open_tar(store, source, fd, &st, &spooling, err);
+    source->is_dir = may_be_dir && S_ISDIR(st.st_mode);
+    spooling->source = source;
+    int r = 0;
+    if (!source->is_dir)
+        r = open_tar(store, source, fd, &st, spooling, err);
+    else if ((source->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
+        r = cf_fail_errno(err, errno, "cannot read %s", source->name);
     if (r < 0)
         return r;
     *ret_source = CF_TAKE(source);
     return 0;
+}
+
+int cf_source_open(struct cf_store *store, const char *path, cf_progress_fn *progress,
+                   void *progress_context, struct source **ret_source, struct cf_error *err)
+{
+    bool is_stdin = !strcmp(path, "-");
+    const char *name = is_stdin ? "standard input" : CF_QUOTE(path);
+    struct spooling spooling = {.progress = progress, .progress_context = progress_context};
+    int fd cf_autoclose =
+        is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return cf_fail_errno(err, errno, "cannot open %s", name);
+    return open_source(store, fd, name, true, &spooling, ret_source, err);
+}
+
+int cf_source_open_fd(struct cf_store *store, int fd, const char *path, struct source **ret_source,
+                      struct cf_error *err)
+{
+    struct spooling spooling = {0};
+
+    return open_source(store, fd, CF_QUOTE(path), false, &spooling, ret_source, err);
 }
 
 static int dir_member(struct source *source, const char *name, struct source_member *ret_member,

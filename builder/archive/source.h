@@ -43,6 +43,9 @@ int cf_source_open(struct cf_store *store, const char *path, cf_progress_fn *pro
                    void *progress_context, struct source **ret_source, struct cf_error *err);
 /* A source of that name which holds nothing. */
 int cf_source_named(const char *name, struct source **ret_source, struct cf_error *err);
+/* A tar that is open already; fd is borrowed. */
+int cf_source_open_fd(struct cf_store *store, int fd, const char *path, struct source **ret_source,
+                      struct cf_error *err);
 void cf_source_close(struct source *source);
 CF_DEFINE_CLEANUP(struct source *, cf_source_close)
 

@@ -8,6 +8,7 @@
  *   tag       = (letter | digit | "_") 0*127(letter | digit | "_" | "." | "-")
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cloudfs/reference.h>
@@ -205,4 +206,39 @@ int cf_reference_tagged(const char *text, char ret_name[CF_TAGGED_SIZE], struct 
     ret_name[len] = ':';
     memcpy(ret_name + len + 1, tag, strlen(tag) + 1);
     return 0;
+}
+
+/* The length of the registry that a name begins with; 0: there is none. */
+static size_t registry_len(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    size_t len = slash ? (size_t)(slash - name) : 0;
+    bool upper = false;
+
+    for (size_t i = 0; i < len; i++)
+        upper = upper || (name[i] >= 'A' && name[i] <= 'Z');
+    bool is_registry = memchr(name, '.', len) || memchr(name, ':', len) || upper ||
+                       (len == 9 && !memcmp(name, "localhost", 9));
+    return is_registry ? len : 0;
+}
+
+size_t cf_reference_whole(const struct cf_reference *reference,
+                          char ret_text[CF_REFERENCE_WHOLE_SIZE])
+{
+    static const char hub[] = "docker.io";
+    const char *path = reference->name;
+    char digest[CF_DIGEST_TEXT_SIZE] = "";
+    size_t len = registry_len(path);
+    bool is_hub = len == 0 || (len == 9 && !memcmp(path, hub, 9)) ||
+                  (len == 15 && !memcmp(path, "index.docker.io", 15));
+    const char *tag = reference->tag[0] || reference->has_digest ? reference->tag : "latest";
+
+    path += len ? len + 1 : 0;
+    if (reference->has_digest)
+        cf_digest_text(&reference->digest, digest);
+    snprintf(ret_text, CF_REFERENCE_WHOLE_SIZE, "%.*s/%s%s%s%s%s%s",
+             is_hub ? (int)strlen(hub) : (int)len, is_hub ? hub : reference->name,
+             is_hub && !strchr(path, '/') ? "library/" : "", path, *tag ? ":" : "", tag,
+             *digest ? "@" : "", digest);
+    return is_hub ? strlen(hub) : len;
 }

@@ -34,6 +34,12 @@ int cf_load(struct cf_store *store, const char *path, const struct cf_load_optio
             struct cf_loaded **ret_loaded, size_t *ret_count, struct cf_error *err);
 void cf_loaded_free(struct cf_loaded *loaded, size_t count);
 
+/* The names in an archive (a tar open behind fd, what for messages) without loading it; manifest is
+ * NULL where the archive has none (docker save). fn returns 0 to go on. -EINVAL: it is none. */
+typedef int cf_archive_name_fn(const char *name, const struct cf_digest *manifest, void *context);
+int cf_archive_names(struct cf_store *store, int fd, const char *what, cf_archive_name_fn *fn,
+                     void *context, struct cf_error *err);
+
 enum cf_archive_format { CF_ARCHIVE_OCI, CF_ARCHIVE_OCI_DIR, CF_ARCHIVE_DOCKER };
 struct cf_save_options {
     enum cf_archive_format format;

@@ -24,4 +24,13 @@ int cf_reference_parse(const char *text, struct cf_reference *ret_reference, str
 #define CF_TAGGED_SIZE 386
 int cf_reference_tagged(const char *text, char ret_name[CF_TAGGED_SIZE], struct cf_error *err);
 
+/*
+ * Docker's whole form of a container image's name: with "docker.io/" where no registry is written,
+ * "library/" where docker.io's name has one part, and the tag "latest" where neither tag nor digest
+ * is. Returns the length of the registry at its beginning.
+ */
+#define CF_REFERENCE_WHOLE_SIZE 512
+size_t cf_reference_whole(const struct cf_reference *reference,
+                          char ret_text[CF_REFERENCE_WHOLE_SIZE]);
+
 #endif
