@@ -90,7 +90,8 @@ place = $(if $(strip $(2)),$(INSTALL) -d $(DESTDIR)$(3) && $(INSTALL) -m $(1) $(
 
 install: all $(BUILD)/cloudfs.pc ## install to DESTDIR/PREFIX (default /usr/local)
 	$(call place,755,$(if $(CLISRC),$(BUILD)/cloudfs),$(BINDIR))
-	$(if $(CLISRC),$(INSTALL) -d $(DESTDIR)$(SBINDIR) && ln -sf $(BINDIR)/cloudfs $(DESTDIR)$(SBINDIR)/mount.fuse.cloudfs)
+	$(if $(CLISRC),$(INSTALL) -d $(DESTDIR)$(SBINDIR) && ln -sf $(BINDIR)/cloudfs $(DESTDIR)$(SBINDIR)/mount.fuse.cloudfs && \
+	   ln -sf $(BINDIR)/cloudfs $(DESTDIR)$(SBINDIR)/umount.fuse.cloudfs)
 	$(call place,644,$(BUILD)/libcloudfs.a,$(LIBDIR))
 	$(call place,755,$(BUILD)/libcloudfs.so.$(SOMAJOR),$(LIBDIR))
 	mv -f $(DESTDIR)$(LIBDIR)/libcloudfs.so.$(SOMAJOR) $(DESTDIR)$(LIBDIR)/libcloudfs.so.$(VERSION)

@@ -115,12 +115,50 @@ static int run_command(struct cli *cli, const char *name, int argc, char **argv)
     return cli_usage_error(cli, "there is no command '%s': `cloudfs --help` lists them", name);
 }
 
-/* Called by mount(8) for the type fuse.cloudfs: REF DIR [-o OPTIONS] and flags it hands on. */
-static bool called_by_mount(const char *argv0)
+static bool called_as(const char *argv0, const char *name)
 {
     const char *base = strrchr(argv0, '/');
-    base = base ? base + 1 : argv0;
-    return !strcmp(base, "mount.fuse.cloudfs") || !strcmp(base, "mount.cloudfs");
+    return !strcmp(base ? base + 1 : argv0, name);
+}
+
+static bool is_command(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (!strcmp(c->name, name))
+            return true;
+    return !strcmp(name, "help");
+}
+
+/*
+ * What stands for `cloudfs mount`: `cloudfs SRC DIR -o OPTIONS`, as mount(8) has it called for
+ * the type fuse.cloudfs where no mount.fuse.cloudfs is installed, and `cloudfs -o OPTIONS DIR`, as
+ * container engines call their mount program.
+ */
+static bool is_mount_call(int argc, char **argv)
+{
+    if (argc < 3)
+        return false;
+    if (!strncmp(argv[1], "-o", 2))
+        return true;
+    if (argv[1][0] == '-' || is_command(argv[1]))
+        return false;
+    for (int i = 3; i < argc; i++)
+        if (!strncmp(argv[i], "-o", 2))
+            return true;
+    return false;
+}
+
+/* mount(8) hands its own -f, which only pretends, on to its helper. */
+static bool is_fake(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "-o") || !strcmp(argv[i], "-t") || !strcmp(argv[i], "-N"))
+            i++;
+        else if (argv[i][0] == '-' && argv[i][1] != 'o' && argv[i][1] != 't' && argv[i][1] != '-' &&
+                 strchr(argv[i], 'f'))
+            return true;
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -128,7 +166,12 @@ int main(int argc, char **argv)
     struct cli cli = {.progress = "auto"};
     signal(SIGPIPE, SIG_IGN);
     cf_log_set(CF_LOG_INFO, log_to_stderr, &cli);
-    if (argc > 0 && called_by_mount(argv[0]))
+    if (argc > 0 &&
+        (called_as(argv[0], "mount.fuse.cloudfs") || called_as(argv[0], "mount.cloudfs")))
+        return is_fake(argc, argv) ? CLI_OK : run_command(&cli, "mount", argc, argv);
+    if (argc > 0 && called_as(argv[0], "umount.fuse.cloudfs"))
+        return run_command(&cli, "umount", argc, argv);
+    if (is_mount_call(argc, argv))
         return run_command(&cli, "mount", argc, argv);
     if (argc == 2 && !strcmp(argv[1], "--version"))
         return run_command(&cli, "version", 1, argv + 1);

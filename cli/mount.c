@@ -2,7 +2,10 @@
 #include "cli.h"
 #include "commands.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *state_name(const struct cf_mount *mount)
 {
@@ -85,11 +88,87 @@ static int join_options(const struct cli_list *list, struct cf_buf *ret_text)
     return 0;
 }
 
-static int run(struct cli *cli, struct cf_mount_options *mount, int argc, char **argv)
+/* What -o says instead of the command line; heap or NULL. */
+struct words {
+    char *root, *resume, *engine, *upper, *remount;
+};
+
+static void words_done(struct words *words)
+{
+    free(words->root);
+    free(words->resume);
+    free(words->engine);
+    free(words->upper);
+    free(words->remount);
+}
+
+static void take_words(struct cli *cli, struct cf_mount_options *mount, struct words *words)
+{
+    if (!mount->options)
+        return;
+    words->root = cf_mount_option(mount->options, "root");
+    words->resume = cf_mount_option(mount->options, "resume");
+    words->engine = cf_mount_option(mount->options, "engine");
+    words->upper = cf_mount_option(mount->options, "upper");
+    words->remount = cf_mount_option(mount->options, "remount");
+    cli->root = words->root && !cli->root ? words->root : cli->root;
+    mount->engine = words->engine && !mount->engine ? words->engine : mount->engine;
+    mount->resume = words->resume && !mount->resume ? words->resume : mount->resume;
+}
+
+/* mount(8) changes what the kernel holds, without us. */
+static int remount(const char *options, const char *mountpoint)
+{
+    struct cf_error err = {0};
+    char *kept = cf_mount_remount_options(options);
+    char mount[] = "mount", internal[] = "-i", o[] = "-o";
+    char *argv[] = {mount, internal, o, kept, (char *)mountpoint, NULL};
+    if (kept)
+        execvp(mount, argv);
+    free(kept);
+    (void)cf_fail_errno(&err, errno, "cannot run mount(8)");
+    return cli_failed(&err);
+}
+
+/* No store is opened for plain directories. */
+static int start_plain(struct cli *cli, struct cf_mount_options *mount, int argc, char **argv)
+{
+    struct cf_error err = {0};
+    if (argc == 0)
+        return cli_usage_error(cli, "the mount point is missing");
+    mount->reference = argc > 1 ? argv[0] : NULL;
+    mount->mountpoint = argv[argc - 1];
+    return cf_mount_plain(mount, &err) < 0 ? cli_failed(&err) : CLI_OK;
+}
+
+/* A line of fstab says the same each time: it goes on with the changes of the last. */
+static int go_on(struct cf_store *store, struct cf_mount_options *mount, const char *upper,
+                 char id[CF_MOUNT_ID_SIZE], struct cf_error *err)
+{
+    int r = cf_mount_find_upper(store, upper, id, err);
+    if (r == -ENOENT) {
+        mount->upper = upper;
+        return 0;
+    }
+    mount->resume = id;
+    return r;
+}
+
+static int run(struct cli *cli, struct cf_mount_options *mount, const struct words *words, int argc,
+               char **argv)
 {
     struct cf_error err = {0};
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
     bool listing = argc == 0 && !mount->resume;
+    char id[CF_MOUNT_ID_SIZE];
+    if (words->remount && argc)
+        return remount(mount->options, argv[argc - 1]);
+    if (mount->options && cf_mount_is_plain(mount->options))
+        return start_plain(cli, mount, argc, argv);
+    if (words->resume && argc == 2) { /* as mount(8) calls: what is mounted is known already */
+        argc--;
+        argv++;
+    }
     if (mount->resume && argc > 1)
         return cli_usage_error(cli, "--resume ID takes at most a mount point");
     if (!mount->resume && argc == 1)
@@ -97,6 +176,9 @@ static int run(struct cli *cli, struct cf_mount_options *mount, int argc, char *
     mount->reference = mount->resume || listing ? NULL : argv[0];
     mount->mountpoint = mount->resume ? (argc ? argv[0] : NULL) : listing ? NULL : argv[1];
     if (cli_open_store(cli, 0, &store, &err) < 0)
+        return cli_failed(&err);
+    if (words->upper && !mount->upper && !mount->resume &&
+        go_on(store, mount, words->upper, id, &err) < 0)
         return cli_failed(&err);
     return listing ? list(cli, store) : start(cli, store, mount);
 }
@@ -106,6 +188,8 @@ int cli_mount(struct cli *cli, int argc, char **argv)
     struct cf_mount_options mount = {0};
     struct cli_list mount_options = {0};
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct words words cf_cleanup(words_done) = {0};
+    const char *ignored_text = NULL;
     bool ignored = false;
     const struct cli_option options[] = {
         {'r', "ro", NULL, CLI_FLAG, &mount.read_only, "read-only"},
@@ -118,14 +202,18 @@ int cli_mount(struct cli *cli, int argc, char **argv)
          "mount the changes of an earlier mount again"},
         {'n', "no-mtab", NULL, CLI_FLAG, &ignored, "accepted for mount(8)"},
         {'s', "sloppy", NULL, CLI_FLAG, &ignored, "accepted for mount(8)"},
+        {'w', "rw", NULL, CLI_FLAG, &ignored, "accepted for mount(8)"},
+        {'t', "types", "TYPE", CLI_STRING, &ignored_text, "accepted for mount(8)"},
         {0},
     };
     int status = cli_parse(cli, options, &argc, &argv, 0, 2);
     if (status < 0 && join_options(&mount_options, &text) < 0)
         status = cli_failed(&(struct cf_error){0, "out of memory"});
     mount.options = text.data;
-    if (status < 0)
-        status = run(cli, &mount, argc, argv);
+    if (status < 0) {
+        take_words(cli, &mount, &words);
+        status = run(cli, &mount, &words, argc, argv);
+    }
     cli_list_done(&mount_options);
     return cli_finish(status);
 }

@@ -7,6 +7,8 @@ static int stop(const struct cli *cli, const char *text, bool discard, bool lazy
     struct cf_error err = {0};
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
     struct cf_mount *mount cf_cleanup(cf_mount_free_ptr) = NULL;
+    if (cf_mount_is_plain_at(text))
+        return cf_mount_plain_stop(text, lazy, &err) < 0 ? cli_failed(&err) : CLI_OK;
     if (cli_mount_open(cli, text, &store, &mount, &err) < 0 ||
         cf_mount_stop(store, mount, discard, lazy, &err) < 0)
         return cli_failed(&err);
@@ -35,11 +37,16 @@ static int stop_all(const struct cli *cli, bool discard, bool lazy)
 
 int cli_umount(struct cli *cli, int argc, char **argv)
 {
-    bool all = false, discard = false, lazy = false;
+    bool all = false, discard = false, lazy = false, ignored = false;
+    const char *ignored_text = NULL;
     const struct cli_option options[] = {
         {'a', "all", NULL, CLI_FLAG, &all, "every mount of the store"},
         {0, "discard", NULL, CLI_FLAG, &discard, "drop the changes; also of an unmounted ID"},
         {'l', "lazy", NULL, CLI_FLAG, &lazy, "detach now, end when nobody uses it any more"},
+        {'f', "force", NULL, CLI_FLAG, &ignored, "accepted for umount(8)"},
+        {'n', "no-mtab", NULL, CLI_FLAG, &ignored, "accepted for umount(8)"},
+        {'r', "read-only", NULL, CLI_FLAG, &ignored, "accepted for umount(8)"},
+        {'t', "types", "TYPE", CLI_STRING, &ignored_text, "accepted for umount(8)"},
         {0},
     };
     int status = cli_parse(cli, options, &argc, &argv, 0, -1);

@@ -265,6 +265,7 @@ static int fill_info(struct cf_engine *engine, const struct cf_fuse_session *ses
     if (strlen(session->id) >= sizeof(info->id) || strlen(session->root) >= sizeof(info->root))
         return cf_fail(err, -ENAMETOOLONG, "the path of the store is longer than %zu bytes",
                        sizeof(info->root) - 1);
+    info->pid = getpid();
     (void)snprintf(info->id, sizeof(info->id), "%s", session->id);
     (void)snprintf(info->root, sizeof(info->root), "%s", session->root);
     return 0;

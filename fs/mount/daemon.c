@@ -43,6 +43,8 @@ static void tell_ready(void *context)
         cf_close_fd(serving->ready_fd);
     }
     cf_log(CF_LOG_INFO, "mounted %s on %s", start->mount->reference, start->mount->mountpoint);
+    if (start->stack)
+        return;
     int fd cf_autoclose = openat(start->dir_fd, "mount.json", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) < 0 || fsync(start->dir_fd) < 0 || fsync(start->mounts_fd) < 0)
         cf_log(CF_LOG_WARN, "cannot make the description durable: %s", strerror(errno));
@@ -53,6 +55,7 @@ static int mount_it(const struct cf_start *start, int *ret_fd, struct cf_error *
     struct cf_buf source cf_autobuf = CF_BUF_INIT;
     const struct cf_settings *settings = &start->settings;
     int r = settings->fsname ? cf_buf_add_str(&source, settings->fsname)
+            : start->stack   ? cf_buf_add_str(&source, start->mount->reference)
                              : cf_buf_printf(&source, "cloudfs:%s", start->mount->reference);
     if (r < 0)
         return cf_fail_errno(err, -r, "cannot mount");
@@ -73,7 +76,7 @@ static int serve(struct serving *serving, struct cf_union *u, struct cf_error *e
     struct cf_fuse_session session = {
         .mountpoint = start->mount->mountpoint,
         .id = start->mount->id,
-        .root = cf_store_root(start->store),
+        .root = start->stack ? "" : cf_store_root(start->store),
         .unchecked = !start->settings.default_permissions,
         .ready = tell_ready,
         .context = serving,
@@ -82,7 +85,7 @@ static int serve(struct serving *serving, struct cf_union *u, struct cf_error *e
     if (r < 0)
         return r;
     /* Before anybody can see the mount: whoever sees it finds out who answers it. */
-    r = cf_mount_lock_write_pid(start->lock_fd, getpid());
+    r = start->stack ? 0 : cf_mount_lock_write_pid(start->lock_fd, getpid());
     if (r < 0) {
         cf_close_fd(&session.fd);
         (void)cf_fail_errno(err, -r, "cannot write to the lock of mount %s", start->mount->id);
@@ -98,7 +101,7 @@ static int serve(struct serving *serving, struct cf_union *u, struct cf_error *e
  * metadata as it was. */
 static bool is_unchanged(const struct cf_start *start, struct cf_union *u)
 {
-    if (start->mount->read_only)
+    if (start->mount->read_only || start->stack)
         return true;
     return start->own_upper && cf_dir_is_empty(start->upper_fd) == 1 &&
            cf_root_is_same(u, start->tree);
@@ -106,6 +109,8 @@ static bool is_unchanged(const struct cf_start *start, struct cf_union *u)
 
 static void tidy_up(const struct cf_start *start, bool unchanged)
 {
+    if (start->stack)
+        return;
     int r = unchanged ? cf_remove_tree(start->mounts_fd, start->mount->id)
                       : cf_mount_lock_write_pid(start->lock_fd, 0);
     if (r < 0)
@@ -118,6 +123,9 @@ int cf_daemon_run(struct cf_start *start, int *ready_fd, struct cf_error *err)
     struct serving serving = {.start = start, .ready_fd = ready_fd};
     const struct cf_union_options options = {
         .lower = start->tree,
+        .stack = start->stack,
+        .patience = start->stack ? CF_MOUNT_GRACE_MS : 0, /* umount(8) does not wait for a daemon */
+        .no_sync = start->settings.no_sync,
         .objects_fd = start->objects_fd,
         .upper_fd = start->upper_fd,
         .work_fd = start->work_fd,
@@ -176,6 +184,21 @@ static void keep_only(int *fds, size_t count)
     (void)close_range(next, ~0u, 0);
 }
 
+static void keep_own(const struct cf_start *start, int ready_fd, int log_fd)
+{
+    const int own[] = {start->objects_fd, start->mounts_fd, start->dir_fd, start->upper_fd,
+                       start->work_fd,    start->lock_fd,   ready_fd,      log_fd};
+    size_t layers = start->stack ? cf_stack_layers(start->stack) : 0;
+    int *keep cf_autofree = calloc(CF_COUNT(own) + layers, sizeof(*keep));
+
+    if (!keep)
+        return; /* what stays open hinders others, but not the mount */
+    memcpy(keep, own, sizeof(own));
+    if (layers)
+        cf_stack_keep_fds(start->stack, keep + CF_COUNT(own));
+    keep_only(keep, CF_COUNT(own) + layers);
+}
+
 static void reset_signals(void)
 {
     static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2};
@@ -224,11 +247,11 @@ void cf_daemon_enter(struct cf_start *start, int ready_fd)
     raise_limits();
     (void)umask(0);
     (void)!chdir("/");
-    int log_fd = openat(start->dir_fd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int log_fd = start->stack ? -1
+                              : openat(start->dir_fd, "log",
+                                       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     open_stdio(log_fd);
-    int keep[] = {start->objects_fd, start->mounts_fd, start->dir_fd, start->upper_fd,
-                  start->work_fd,    start->lock_fd,   ready_fd,      log_fd};
-    keep_only(keep, CF_COUNT(keep));
+    keep_own(start, ready_fd, log_fd);
     log_to = log_fd;
     cf_log_set(CF_LOG_INFO, log_fd >= 0 ? write_line : NULL, &log_to);
     int r = cf_daemon_run(start, &ready_fd, &err);
@@ -237,7 +260,9 @@ void cf_daemon_enter(struct cf_start *start, int ready_fd)
     if (ready_fd >= 0)
         (void)cf_write_full(ready_fd, &err, sizeof(err));
     cf_tree_close(start->tree);
+    cf_stack_close(start->stack);
     start->tree = NULL;
+    start->stack = NULL;
 #if defined(__SANITIZE_ADDRESS__)
     __lsan_do_leak_check();
 #endif

@@ -261,6 +261,28 @@ static int find_listed(struct cf_store *store, const char *text, struct cf_mount
     return r;
 }
 
+int cf_mount_find_upper(struct cf_store *store, const char *upper, char ret_id[CF_MOUNT_ID_SIZE],
+                        struct cf_error *err)
+{
+    char *path cf_autofree = cf_path_resolve(upper);
+    struct cf_mount **mounts = NULL;
+    size_t count = 0;
+
+    if (!path)
+        return cf_fail_errno(err, ENOMEM, "%s", CF_QUOTE(upper));
+    int r = cf_mount_list(store, &mounts, &count, err);
+    if (r < 0)
+        return r;
+    r = -ENOENT;
+    for (size_t i = 0; r == -ENOENT && i < count; i++)
+        if (mounts[i]->upper && !strcmp(mounts[i]->upper, path)) {
+            memcpy(ret_id, mounts[i]->id, CF_MOUNT_ID_SIZE);
+            r = 0;
+        }
+    cf_mount_list_free(mounts, count);
+    return r;
+}
+
 int cf_mount_find(struct cf_store *store, const char *text, struct cf_mount **ret_mount,
                   struct cf_error *err)
 {

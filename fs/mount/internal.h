@@ -18,16 +18,27 @@ struct cf_settings {
     bool nonempty;
     bool allow_other, default_permissions;
     unsigned long flags; /* for mount(2) */
+    bool user_xattrs;    /* asked for: userxattr, or xattr_permissions= */
+    bool no_sync;        /* volatile, fsync=0 */
     char *fsname;        /* heap or NULL */
     char *upper, *work;  /* heap or NULL: upperdir=, workdir= */
+    char *lower;         /* heap or NULL: lowerdir=, with its escapes */
     char *context;       /* heap or NULL: SELinux options for the kernel */
 };
-/* root: of the machine, who gets allow_other and default_permissions without asking. A backslash
- * takes the meaning from a comma. -ENOTSUP for lowerdir= and remount; what is not known is left
- * out, as mount(8) hands on its own words. */
+/*
+ * root: of the machine, who gets allow_other and default_permissions without asking. A backslash
+ * takes the meaning from a comma, and quotation marks around it. -ENOTSUP for remount; what is not
+ * known is left out, as mount(8) hands on its own words.
+ */
 int cf_settings_parse(const char *text, bool root, struct cf_settings *ret_settings,
                       struct cf_error *err);
 void cf_settings_done(struct cf_settings *settings);
+/*
+ * The directories of lowerdir=A:B::D, split at the colons that no backslash precedes; those
+ * behind a double colon hold data only. NULL-terminated; the array and its strings are one heap
+ * block. -EINVAL for an empty one, -ENOMEM.
+ */
+int cf_lower_paths(const char *text, char ***ret_paths, size_t *ret_lowers, size_t *ret_data);
 
 /* ---- describe.c: mount.json ---- */
 
@@ -109,23 +120,38 @@ int cf_mount_pick(struct cf_mount *const *mounts, size_t count, const char *text
 /* Whether the root's owner, mode and xattrs are those of the image's root. */
 bool cf_root_is_same(struct cf_union *u, const struct cf_tree *tree);
 
-/* ---- start.c, daemon.c ---- */
+/* ---- start.c, plain.c, daemon.c ---- */
 
 struct cf_start {           /* what the daemon inherits */
     struct cf_store *store; /* not used by the daemon, which closes its descriptors */
     struct cf_mount *mount;
     struct cf_settings settings;
     struct cf_tree *tree;
+    struct cf_stack *stack; /* plain directories: no store, tree, objects, dir_fd and lock then */
     int objects_fd;
     int mounts_fd;
     int dir_fd;            /* mounts/<id> */
     int upper_fd, work_fd; /* -1: read-only */
-    int lock_fd;           /* taken */
+    int lock_fd;           /* taken; -1 with a stack */
     bool own_upper;        /* it lies in the store */
     bool fresh;            /* made by this start; removed if it fails */
     bool foreground;
     struct cf_mount *before; /* of a resumed mount: put back if the start fails */
 };
+#define CF_START_INIT                                                                   \
+    {                                                                                   \
+        .objects_fd = -1, .mounts_fd = -1, .dir_fd = -1, .upper_fd = -1, .work_fd = -1, \
+        .lock_fd = -1                                                                   \
+    }
+void cf_start_done(struct cf_start *start);
+/* The mount point: there, a directory, and free. */
+int cf_start_place(struct cf_start *start, const char *path, bool nonempty, struct cf_error *err);
+/* Opens upper and work, which are made where they are not there (make). -EXDEV: on two disks. */
+int cf_start_open_upper(struct cf_start *start, bool make, struct cf_error *err);
+/* Whether the daemon may use trusted.*: it takes CAP_SYS_ADMIN on the machine itself. */
+bool cf_start_lacks_trusted(int dirfd);
+/* Serves in the foreground until unmounted, or starts the daemon and returns when it answers. */
+int cf_start_run(struct cf_start *start, bool foreground, struct cf_error *err);
 /*
  * The daemon's life: union, mount, serve, tidy up. *ready_fd (-1: nobody waits) gets a struct
  * cf_error with code 0 when the mount answers, and is closed then; a failure before that is

@@ -51,9 +51,30 @@ static bool take_switch(const char *word, struct cf_settings *settings)
         settings->default_permissions = true;
     else if (!strcmp(word, "nonempty"))
         settings->nonempty = true;
+    else if (!strcmp(word, "userxattr") || !strncmp(word, "xattr_permissions=", 18))
+        settings->user_xattrs = strcmp(word, "xattr_permissions=0") != 0;
+    else if (!strcmp(word, "volatile") || !strcmp(word, "fsync=0"))
+        settings->no_sync = true;
     else
         return false;
     return true;
+}
+
+/* Backslashes before what separates; of lowerdir= only the colons matter, see cf_lower_paths. */
+static bool is_escape(const char *text)
+{
+    return *text == '\\' && text[1] && strchr("\\,:", text[1]);
+}
+
+static void unescape(char *text)
+{
+    char *out = text;
+    for (; *text; text++) {
+        if (is_escape(text))
+            text++;
+        *out++ = *text;
+    }
+    *out = '\0';
 }
 
 static int take_value(const char *word, struct cf_settings *settings)
@@ -63,7 +84,8 @@ static int take_value(const char *word, struct cf_settings *settings)
         char **value;
     } values[] = {{"fsname=", &settings->fsname},
                   {"upperdir=", &settings->upper},
-                  {"workdir=", &settings->work}};
+                  {"workdir=", &settings->work},
+                  {"lowerdir=", &settings->lower}};
 
     for (size_t i = 0; i < CF_COUNT(values); i++) {
         size_t len = strlen(values[i].name);
@@ -71,7 +93,11 @@ static int take_value(const char *word, struct cf_settings *settings)
             continue;
         free(*values[i].value);
         *values[i].value = strdup(word + len);
-        return *values[i].value ? 0 : -ENOMEM;
+        if (!*values[i].value)
+            return -ENOMEM;
+        if (values[i].value != &settings->lower)
+            unescape(*values[i].value);
+        return 0;
     }
     return 0;
 }
@@ -85,8 +111,10 @@ static int take_context(const char *word, struct cf_settings *settings)
     for (size_t i = 0; i < CF_COUNT(names); i++) {
         if (strncmp(word, names[i], strlen(names[i])))
             continue;
-        const char *before = settings->context;
-        int r = cf_buf_printf(&text, "%s%s%s", before ? before : "", before ? "," : "", word);
+        const char *before = settings->context, *value = strchr(word, '=') + 1;
+        const char *mark = strchr(value, ',') ? "\"" : "";
+        int r = cf_buf_printf(&text, "%s%s%.*s%s%s%s", before ? before : "", before ? "," : "",
+                              (int)(value - word), word, mark, value, mark);
         if (r < 0)
             return r;
         free(settings->context);
@@ -100,23 +128,27 @@ static int take_word(const char *word, struct cf_settings *settings, struct cf_e
 {
     if (take_flag(word, settings) || take_switch(word, settings))
         return 0;
-    if (!strncmp(word, "lowerdir=", 9))
-        return cf_fail(err, -ENOTSUP, "option lowerdir= is not supported: name an image");
     if (!strcmp(word, "remount"))
-        return cf_fail(err, -ENOTSUP,
-                       "a cloudfs mount cannot be remounted: umount it, and mount --resume");
+        return cf_fail(err, -ENOTSUP, "a remount is the kernel's business: use mount(8)");
     int r = take_value(word, settings);
     if (r == 0)
         r = take_context(word, settings);
     return r < 0 ? cf_fail_errno(err, -r, "mount options") : 0;
 }
 
-/* Copies the word at text without its escapes; returns what follows it. */
+/* Copies the word at text with its escapes; returns what follows it. Quotation marks, which enclose
+ * commas, go. */
 static const char *next_word(const char *text, char *ret_word)
 {
-    for (; *text && *text != ','; text++) {
-        if (*text == '\\' && (text[1] == ',' || text[1] == '\\'))
-            text++;
+    const char *start = text;
+    bool quoted = false;
+    for (; *text && (quoted || *text != ','); text++) {
+        if (*text == '"' && (quoted || (text != start && text[-1] == '='))) {
+            quoted = !quoted;
+            continue;
+        }
+        if (*text == '\\' && text[1])
+            *ret_word++ = *text++;
         *ret_word++ = *text;
     }
     *ret_word = '\0';
@@ -163,6 +195,79 @@ void cf_settings_done(struct cf_settings *settings)
     free(settings->fsname);
     free(settings->upper);
     free(settings->work);
+    free(settings->lower);
     free(settings->context);
     *settings = (struct cf_settings){0};
+}
+
+char *cf_mount_option(const char *options, const char *name)
+{
+    char *found = NULL, *word cf_autofree = malloc(strlen(options) + 1);
+    size_t len = strlen(name);
+
+    while (word && *options) {
+        options = next_word(options, word);
+        if (strncmp(word, name, len) != 0 || (word[len] && word[len] != '='))
+            continue;
+        free(found);
+        found = strdup(word + len + (word[len] == '='));
+        if (found)
+            unescape(found);
+    }
+    return found;
+}
+
+char *cf_mount_remount_options(const char *options)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_settings none = {0};
+    char *word cf_autofree = malloc(strlen(options) + 1);
+
+    if (!word || cf_buf_add_str(&text, "remount") < 0)
+        return NULL;
+    while (*options) {
+        options = next_word(options, word);
+        if (take_flag(word, &none) && cf_buf_printf(&text, ",%s", word) < 0)
+            return NULL;
+    }
+    return cf_buf_take(&text);
+}
+
+/* ---- lowerdir= ---- */
+
+int cf_lower_paths(const char *text, char ***ret_paths, size_t *ret_lowers, size_t *ret_data)
+{
+    size_t most = 2, counts[2] = {0, 0};
+    bool data = false;
+
+    for (const char *colon = strchr(text, ':'); colon; colon = strchr(colon + 1, ':'))
+        most++;
+    char **paths cf_autofree = malloc(most * sizeof(*paths) + strlen(text) + most);
+    if (!paths)
+        return -ENOMEM;
+    char *out = (char *)(paths + most);
+    for (size_t n = 0;; n++) {
+        const char *start = paths[n] = out;
+        for (; *text && *text != ':'; text++) {
+            if (is_escape(text))
+                text++;
+            *out++ = *text;
+        }
+        if (out == start)
+            return -EINVAL;
+        *out++ = '\0';
+        paths[n + 1] = NULL;
+        counts[data]++;
+        if (!*text)
+            break;
+        bool twice = text[1] == ':';
+        if (data && !twice)
+            return -EINVAL; /* lower directories come first */
+        data = data || twice;
+        text += twice ? 2 : 1;
+    }
+    *ret_lowers = counts[0];
+    *ret_data = counts[1];
+    *ret_paths = CF_TAKE(paths);
+    return 0;
 }

@@ -20,7 +20,7 @@
 
 #include "internal.h"
 
-static void start_done(struct cf_start *start)
+void cf_start_done(struct cf_start *start)
 {
     cf_close_fd(&start->objects_fd);
     cf_close_fd(&start->mounts_fd);
@@ -29,6 +29,7 @@ static void start_done(struct cf_start *start)
     cf_close_fd(&start->work_fd);
     cf_close_fd(&start->lock_fd);
     cf_tree_close(start->tree);
+    cf_stack_close(start->stack);
     cf_mount_free(start->mount);
     cf_mount_free(start->before);
     cf_settings_done(&start->settings);
@@ -58,7 +59,7 @@ static int check_place(const char *path, bool nonempty, struct cf_error *err)
                        CF_QUOTE(path));
 }
 
-static int set_place(struct cf_start *start, const char *path, bool nonempty, struct cf_error *err)
+int cf_start_place(struct cf_start *start, const char *path, bool nonempty, struct cf_error *err)
 {
     char *full cf_autofree = cf_path_resolve(path);
     if (!full)
@@ -75,24 +76,23 @@ static int set_place(struct cf_start *start, const char *path, bool nonempty, st
 
 /* ---- upper and work ---- */
 
-static int open_dir(const char *path, int *ret_fd, struct cf_error *err)
+static int open_dir(const char *path, bool make, int *ret_fd, struct cf_error *err)
 {
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
         return cf_fail_errno(err, errno, "cannot make directory %s", CF_QUOTE(path));
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return *ret_fd < 0 ? cf_fail_errno(err, errno, "cannot open directory %s", CF_QUOTE(path)) : 0;
 }
 
-/* Opens upper and work, which are made where they are not there. */
-static int open_upper(struct cf_start *start, struct cf_error *err)
+int cf_start_open_upper(struct cf_start *start, bool make, struct cf_error *err)
 {
     struct stat upper, work;
 
     if (start->mount->read_only)
         return 0;
-    int r = open_dir(start->mount->upper, &start->upper_fd, err);
+    int r = open_dir(start->mount->upper, make, &start->upper_fd, err);
     if (r == 0)
-        r = open_dir(start->mount->work, &start->work_fd, err);
+        r = open_dir(start->mount->work, make, &start->work_fd, err);
     if (r < 0)
         return r;
     if (fstat(start->upper_fd, &upper) < 0 || fstat(start->work_fd, &work) < 0)
@@ -100,12 +100,11 @@ static int open_upper(struct cf_start *start, struct cf_error *err)
     if (upper.st_dev != work.st_dev)
         return cf_fail(err, -EXDEV, "%s and %s are not on one filesystem",
                        CF_QUOTE(start->mount->upper), CF_QUOTE(start->mount->work));
-    start->own_upper = cf_mount_owns_upper(start->store, start->mount);
+    start->own_upper = start->store && cf_mount_owns_upper(start->store, start->mount);
     return 0;
 }
 
-/* trusted.* takes CAP_SYS_ADMIN on the machine itself, which root may lack. */
-static bool lacks_trusted(int dirfd)
+bool cf_start_lacks_trusted(int dirfd)
 {
     static const char probe[] = "trusted.overlay.cloudfs.probe";
     if (fsetxattr(dirfd, probe, "", 0, 0) < 0)
@@ -117,15 +116,12 @@ static bool lacks_trusted(int dirfd)
 /* Two mounts on top of different images with one upper would make rubbish of it. */
 static int refuse_shared_upper(struct cf_start *start, struct cf_error *err)
 {
-    struct cf_mount **mounts = NULL;
-    size_t count = 0;
-    int r = cf_mount_list(start->store, &mounts, &count, err);
-    for (size_t i = 0; r == 0 && i < count; i++)
-        if (mounts[i]->upper && !strcmp(mounts[i]->upper, start->mount->upper))
-            r = cf_fail(err, -EBUSY, "upper %s belongs to mount %s: resume or discard that",
-                        CF_QUOTE(start->mount->upper), mounts[i]->id);
-    cf_mount_list_free(mounts, count);
-    return r;
+    char id[CF_MOUNT_ID_SIZE];
+    int r = cf_mount_find_upper(start->store, start->mount->upper, id, err);
+    if (r == 0)
+        return cf_fail(err, -EBUSY, "upper %s belongs to mount %s: resume or discard that",
+                       CF_QUOTE(start->mount->upper), id);
+    return r == -ENOENT ? 0 : r;
 }
 
 static int name_upper(struct cf_start *start, const char *upper, struct cf_error *err)
@@ -201,11 +197,11 @@ static int make_new(struct cf_start *start, const char *upper, struct cf_error *
     start->fresh = true;
     r = open_files(start, err);
     if (r == 0)
-        r = open_upper(start, err);
+        r = cf_start_open_upper(start, true, err);
     if (r < 0)
         return r;
     if (!mount->read_only)
-        mount->user_xattrs = geteuid() != 0 || lacks_trusted(start->upper_fd);
+        mount->user_xattrs = geteuid() != 0 || cf_start_lacks_trusted(start->upper_fd);
     return cf_mount_save(start->store, mount, false, err);
 }
 
@@ -222,7 +218,7 @@ static int start_new(struct cf_start *start, const struct cf_mount_options *opti
         return cf_fail_errno(err, ENOMEM, "mount");
     int r = cf_image_find(start->store, options->reference, &image, err);
     if (r == 0)
-        r = set_place(start, options->mountpoint, options->nonempty, err);
+        r = cf_start_place(start, options->mountpoint, options->nonempty, err);
     if (r == 0)
         r = cf_image_tree(start->store, image, &start->tree, NULL, err);
     if (r < 0)
@@ -274,8 +270,8 @@ static int start_again(struct cf_start *start, const struct cf_mount_options *op
         (void)cf_fuse_unmount(mount->mountpoint, true, NULL);
     r = take_options(start, options, err);
     if (r == 0)
-        r = set_place(start, options->mountpoint ? options->mountpoint : mount->mountpoint,
-                      options->nonempty, err);
+        r = cf_start_place(start, options->mountpoint ? options->mountpoint : mount->mountpoint,
+                           options->nonempty, err);
     if (r == 0)
         r = cf_image_load(start->store, &mount->manifest, &image, err);
     if (r == 0)
@@ -283,7 +279,7 @@ static int start_again(struct cf_start *start, const struct cf_mount_options *op
     if (r == 0)
         r = open_files(start, err);
     if (r == 0)
-        r = open_upper(start, err);
+        r = cf_start_open_upper(start, true, err);
     if (r < 0)
         return r;
     return is_described(mount, start->before) ? 0 : cf_mount_save(start->store, mount, true, err);
@@ -358,10 +354,16 @@ static int run_in_foreground(struct cf_start *start, struct cf_error *err)
 {
     int nobody = -1;
     mode_t before = umask(0);
-    cf_store_unlock(start->store); /* gc would wait for the end of this mount */
+    if (start->store)
+        cf_store_unlock(start->store); /* gc would wait for the end of this mount */
     int r = cf_daemon_run(start, &nobody, err);
     (void)umask(before);
     return r;
+}
+
+int cf_start_run(struct cf_start *start, bool foreground, struct cf_error *err)
+{
+    return foreground ? run_in_foreground(start, err) : run_in_background(start, err);
 }
 
 static int start_parsed(struct cf_start *start, const struct cf_mount_options *options,
@@ -370,27 +372,22 @@ static int start_parsed(struct cf_start *start, const struct cf_mount_options *o
     int r = options->resume ? start_again(start, options, err) : start_new(start, options, err);
     if (r < 0)
         return r;
-    r = options->foreground ? run_in_foreground(start, err) : run_in_background(start, err);
+    r = cf_start_run(start, options->foreground, err);
     return r < 0 ? cf_fail_in(err, r, "mount %s", start->mount->reference) : 0;
 }
 
 int cf_mount_start(struct cf_store *store, const struct cf_mount_options *options,
                    char ret_id[CF_MOUNT_ID_SIZE], struct cf_error *err)
 {
-    struct cf_start start cf_cleanup(start_done) = {
-        .store = store,
-        .objects_fd = -1,
-        .mounts_fd = -1,
-        .dir_fd = -1,
-        .upper_fd = -1,
-        .work_fd = -1,
-        .lock_fd = -1,
-    };
+    struct cf_start start cf_cleanup(cf_start_done) = CF_START_INIT;
 
+    start.store = store;
     if (options->engine && strcmp(options->engine, "fuse") != 0)
         return cf_fail(err, -ENOTSUP, "engine %s is not there: use fuse",
                        CF_QUOTE(options->engine));
     int r = cf_settings_parse(options->options, geteuid() == 0, &start.settings, err);
+    if (r == 0 && start.settings.lower)
+        r = cf_fail(err, -EINVAL, "lowerdir= and an image exclude each other");
     if (r == 0)
         r = start_parsed(&start, options, err);
     if (r < 0)

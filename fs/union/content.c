@@ -41,7 +41,8 @@ static int copy_content(struct cf_union *u, const struct cf_data_source *content
             return in;
         r = cf_copy_data(in, 0, out, 0, len);
     }
-    if (!r && fdatasync(out)) /* before it takes the place of content that is durable */
+    if (!r && !u->no_sync &&
+        fdatasync(out)) /* before it takes the place of content that is durable */
         r = -errno;
     return r;
 }

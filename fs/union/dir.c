@@ -309,7 +309,7 @@ int cf_dir_read(struct cf_dir *dir, uint64_t cookie, bool lookup, cf_dir_fn *fn,
 int cf_dir_sync(struct cf_dir *dir)
 {
     CF_NS_SHARED(dir->u);
-    if (!(dir->node->flags & CF_VN_UPPER))
+    if (!(dir->node->flags & CF_VN_UPPER) || dir->u->no_sync)
         return 0;
     struct cf_dirfd at cf_autodirfd = CF_DIRFD_INIT;
     int r = cf_dirfd_get(dir->u, dir->node, &at);

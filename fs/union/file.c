@@ -286,6 +286,8 @@ ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t 
 
 int cf_file_sync(struct cf_file *file, bool data_only)
 {
+    if (file->u->no_sync)
+        return 0;
     (void)pthread_mutex_lock(&file->lock);
     int r = route(file);
     int fd = file->upper ? file->fd : -1;

@@ -76,11 +76,13 @@ struct cf_dirslot {
 };
 
 struct cf_union {
-    const struct cf_tree *lower;
+    const struct cf_tree *lower;              /* or NULL, and */
+    struct cf_stack *stack;                   /* this instead */
     int objects_fd;                           /* borrowed */
     int upper_fd, work_fd, index_fd, lock_fd; /* ours; -1 when read-only */
     bool user;                                /* user.overlay. and override_stat */
     bool read_only;
+    bool no_sync;
     uid_t uid; /* of this process */
 
     cf_union_changed_fn *changed; /* or NULL; see cf_union_set_changed */
@@ -113,6 +115,8 @@ struct cf_union {
 
 int cf_table_init(struct cf_union *u);
 void cf_table_done(struct cf_union *u);
+/* Hands the lower number of each node that has one to fn. */
+void cf_table_each_lower(struct cf_union *u, void (*fn)(struct cf_stack *s, uint64_t nid));
 /* The node of that number, pinned, or NULL. */
 struct cf_vnode *cf_vnode_get(struct cf_union *u, uint64_t ino);
 void cf_vnode_pin(struct cf_union *u, struct cf_vnode *node);
@@ -231,6 +235,9 @@ int cf_upper_get_mtime(struct cf_union *u, int fd, const char *name, struct time
 bool cf_upper_is_metacopy(struct cf_union *u, int fd, const char *name);
 /* Whether override_stat is there. */
 bool cf_upper_is_overridden(int fd, const char *name);
+/* Owner, mode, type and rdev of st from the text of an override_stat; left as they were, and false,
+ * when it makes no sense. */
+bool cf_upper_parse_override(const char *text, struct stat *st);
 /* As users see it: override_stat applied; st_ino, st_nlink of the disk. */
 int cf_upper_stat(struct cf_union *u, int fd, const char *name, struct stat *ret_stat);
 /*
@@ -253,12 +260,12 @@ int cf_upper_prepare(struct cf_union *u, struct cf_error *err);
 
 /* ---- lower.c: the lower side, an image's tree or a stack of plain directories ---- */
 
+#define CF_LOWER_DIR_SIZE 4096 /* what directories show, so that copy-up does not change it */
 uint64_t cf_lower_root(const struct cf_union *u);
 int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode);
 int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat);
 /* Number of names; 0 on error. */
 uint32_t cf_lower_links(struct cf_union *u, uint64_t nid);
-bool cf_lower_is_dir(struct cf_union *u, uint64_t nid);
 /* ret_name (NULL: not wanted): the name where it stays as long as the union, or NULL. */
 int cf_lower_find(struct cf_union *u, uint64_t dir, const char *name, size_t len, uint64_t *ret_nid,
                   const char **ret_name);
@@ -277,6 +284,7 @@ ssize_t cf_lower_xattr_get(struct cf_union *u, uint64_t nid, const char *name, v
                            size_t size);
 /* Gives back memory that can be had again. No lock held. */
 void cf_lower_trim(struct cf_union *u);
+int cf_lower_statfs(struct cf_union *u, struct statvfs *ret_statfs);
 
 /* Where the content of a regular file is. */
 enum cf_data_kind { CF_DATA_MEMORY, CF_DATA_OBJECT, CF_DATA_FILE };

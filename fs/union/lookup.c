@@ -49,7 +49,8 @@ static void find_counterpart(struct cf_union *u, struct cf_vnode *dir, struct cf
     }
     if (nid == CF_NID_NONE && !is_dir && e->has_origin && e->ino < CF_INO_UPPER)
         nid = e->ino;
-    if (nid != CF_NID_NONE && cf_lower_is_dir(u, nid) == is_dir)
+    mode_t mode;
+    if (nid != CF_NID_NONE && cf_lower_mode(u, nid, &mode) == 0 && S_ISDIR(mode) == is_dir)
         f->nid = nid;
 }
 

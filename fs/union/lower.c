@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lower side: what the union asks of the image's tree. No system call in most of it. */
+/* The lower side: an image's tree, whose answers take no system call, or a stack of directories. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
-#include "internal.h"
+#include "stack.h"
 
 uint64_t cf_lower_root(const struct cf_union *u)
 {
+    if (u->stack)
+        return cf_stack_root(u->stack);
     return cf_tree_root(u->lower);
 }
 
 int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode)
 {
+    if (u->stack)
+        return cf_stack_mode(u->stack, nid, ret_mode);
     struct cf_inode inode;
     int r = cf_tree_inode(u->lower, nid, &inode);
     if (!r)
@@ -21,10 +25,10 @@ int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode)
     return r;
 }
 
-#define DIR_SIZE 4096 /* what every directory shows, so that it does not change with copy-up */
-
 int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat)
 {
+    if (u->stack)
+        return cf_stack_stat(u->stack, nid, ret_stat);
     struct cf_inode inode;
     int r = cf_tree_inode(u->lower, nid, &inode);
     if (r)
@@ -36,7 +40,7 @@ int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat)
     st.st_uid = inode.uid;
     st.st_gid = inode.gid;
     st.st_rdev = makedev(inode.rdev_major, inode.rdev_minor);
-    st.st_size = S_ISDIR(inode.mode) ? DIR_SIZE : (off_t)inode.size;
+    st.st_size = S_ISDIR(inode.mode) ? CF_LOWER_DIR_SIZE : (off_t)inode.size;
     st.st_blksize = 4096;
     st.st_blocks = (blkcnt_t)((st.st_size + 4095) / 4096 * 8);
     if (S_ISLNK(inode.mode))
@@ -50,36 +54,41 @@ int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat)
 
 uint32_t cf_lower_links(struct cf_union *u, uint64_t nid)
 {
-    struct cf_inode inode;
-    if (cf_tree_inode(u->lower, nid, &inode) || S_ISDIR(inode.mode))
+    struct stat st;
+    if (cf_lower_stat(u, nid, &st) || S_ISDIR(st.st_mode))
         return 0;
-    return inode.nlink;
-}
-
-bool cf_lower_is_dir(struct cf_union *u, uint64_t nid)
-{
-    struct cf_inode inode;
-    return cf_tree_inode(u->lower, nid, &inode) == 0 && S_ISDIR(inode.mode);
+    return (uint32_t)st.st_nlink;
 }
 
 int cf_lower_find(struct cf_union *u, uint64_t dir, const char *name, size_t len, uint64_t *ret_nid,
                   const char **ret_name)
 {
+    if (u->stack) {
+        if (ret_name)
+            *ret_name = NULL;
+        return cf_stack_find(u->stack, dir, name, len, ret_nid);
+    }
     return cf_tree_lookup(u->lower, dir, name, len, ret_nid, ret_name);
 }
 
 int cf_lower_walk(struct cf_union *u, const char *path, uint64_t *ret_nid)
 {
+    if (u->stack)
+        return cf_stack_walk(u->stack, path, ret_nid);
     return cf_tree_walk(u->lower, path, ret_nid);
 }
 
 int cf_lower_readdir(struct cf_union *u, uint64_t dir, uint64_t cookie, struct cf_dirent *ret_entry)
 {
+    if (u->stack)
+        return cf_stack_readdir(u->stack, dir, cookie, ret_entry);
     return cf_tree_readdir(u->lower, dir, cookie, ret_entry);
 }
 
 int cf_lower_readlink(struct cf_union *u, uint64_t nid, char ret_target[CF_SYMLINK_MAX + 1])
 {
+    if (u->stack)
+        return cf_stack_readlink(u->stack, nid, ret_target);
     const char *text;
     size_t len;
     int r = cf_tree_readlink(u->lower, nid, &text, &len);
@@ -90,15 +99,38 @@ int cf_lower_readlink(struct cf_union *u, uint64_t nid, char ret_target[CF_SYMLI
     return 0;
 }
 
+/* With ns held alone nobody has a number that is not a node's. */
+static void sweep(struct cf_union *u)
+{
+    if (!cf_stack_wants_sweep(u->stack))
+        return;
+    CF_NS_EXCLUSIVE(u);
+    cf_stack_sweep_begin(u->stack);
+    cf_table_each_lower(u, cf_stack_keep);
+    cf_stack_sweep_end(u->stack);
+}
+
 void cf_lower_trim(struct cf_union *u)
 {
-    cf_tree_trim(u->lower);
+    if (u->stack)
+        sweep(u);
+    else
+        cf_tree_trim(u->lower);
+}
+
+int cf_lower_statfs(struct cf_union *u, struct statvfs *ret_statfs)
+{
+    if (u->stack)
+        return cf_stack_statfs(u->stack, ret_statfs);
+    return fstatvfs(u->objects_fd, ret_statfs) ? -errno : 0;
 }
 
 /* ---- xattrs ---- */
 
 int cf_lower_xattr_names(struct cf_union *u, uint64_t nid, struct cf_buf *ret_names)
 {
+    if (u->stack)
+        return cf_stack_xattr_names(u->stack, nid, ret_names);
     struct cf_xattr xattr = {.next = 0};
     int r;
     while ((r = cf_tree_xattr_list(u->lower, nid, xattr.next, &xattr)) > 0) {
@@ -127,6 +159,8 @@ static int find_xattr(struct cf_union *u, uint64_t nid, const char *name, const 
 int cf_lower_xattr_value(struct cf_union *u, uint64_t nid, const char *name,
                          struct cf_buf *ret_value)
 {
+    if (u->stack)
+        return cf_stack_xattr_value(u->stack, nid, name, ret_value);
     const void *value;
     size_t len;
     int r = find_xattr(u, nid, name, &value, &len);
@@ -136,6 +170,11 @@ int cf_lower_xattr_value(struct cf_union *u, uint64_t nid, const char *name,
 ssize_t cf_lower_xattr_get(struct cf_union *u, uint64_t nid, const char *name, void *ret_value,
                            size_t size)
 {
+    if (u->stack) {
+        struct cf_buf found cf_autobuf = CF_BUF_INIT;
+        int e = cf_stack_xattr_value(u->stack, nid, name, &found);
+        return e ? e : cf_xattr_hand_out(found.data, found.len, ret_value, size);
+    }
     const void *value;
     size_t len;
     int r = find_xattr(u, nid, name, &value, &len);
@@ -159,6 +198,8 @@ static int name_in_parent(struct cf_union *u, uint64_t parent, uint64_t dir,
 /* Built from the end: the pieces are collected in reverse order. */
 int cf_lower_path(struct cf_union *u, uint64_t dir, struct cf_buf *ret_path)
 {
+    if (u->stack)
+        return cf_stack_path(u->stack, dir, ret_path);
     struct cf_buf pieces cf_autobuf = CF_BUF_INIT; /* each: name, '/', reversed as a whole */
     uint64_t root = cf_tree_root(u->lower);
     for (uint64_t steps = cf_tree_count(u->lower) + 1; dir != root; steps--) {
@@ -199,9 +240,15 @@ int cf_object_open_at(int objects_fd, const struct cf_digest *digest)
 int cf_lower_content(struct cf_union *u, uint64_t nid, struct cf_data_source *ret_source)
 {
     struct cf_content content;
-    int r = cf_tree_content(u->lower, nid, &content);
+    struct stat st;
+    int r = u->stack ? cf_stack_stat(u->stack, nid, &st) : cf_tree_content(u->lower, nid, &content);
     if (r)
         return r;
+    if (u->stack) {
+        *ret_source =
+            (struct cf_data_source){.kind = CF_DATA_FILE, .size = (uint64_t)st.st_size, .nid = nid};
+        return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+    }
     bool in_memory = content.kind == CF_CONTENT_INLINE;
     *ret_source = (struct cf_data_source){
         .kind = in_memory ? CF_DATA_MEMORY : CF_DATA_OBJECT,
@@ -214,6 +261,8 @@ int cf_lower_content(struct cf_union *u, uint64_t nid, struct cf_data_source *re
 
 int cf_lower_open(struct cf_union *u, const struct cf_data_source *source)
 {
+    if (source->kind == CF_DATA_FILE)
+        return cf_stack_open_content(u->stack, source->nid);
     int fd = cf_object_open_at(u->objects_fd, &source->digest);
     return fd == -ENOENT ? -EIO : fd;
 }

@@ -117,6 +117,16 @@ void cf_table_done(struct cf_union *u)
     u->buckets = NULL;
 }
 
+void cf_table_each_lower(struct cf_union *u, void (*fn)(struct cf_stack *s, uint64_t nid))
+{
+    (void)pthread_mutex_lock(&u->table);
+    for (size_t i = 0; i < u->bucket_count; i++)
+        for (struct cf_vnode *n = u->buckets[i]; n; n = n->next)
+            if (n->nid != CF_NID_NONE)
+                fn(u->stack, n->nid);
+    (void)pthread_mutex_unlock(&u->table);
+}
+
 struct cf_vnode *cf_vnode_get(struct cf_union *u, uint64_t ino)
 {
     (void)pthread_mutex_lock(&u->table);

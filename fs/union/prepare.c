@@ -66,7 +66,7 @@ static int clean_work(struct cf_union *u, struct cf_error *err)
         int r = 0;
         if (d->d_name[0] == '#')
             r = cf_remove_tree(u->work_fd, d->d_name);
-        else if (cf_digest_parse_hex(d->d_name, &digest) == 0)
+        else if (u->objects_fd >= 0 && cf_digest_parse_hex(d->d_name, &digest) == 0)
             r = rescue_content(u, d->d_name, &digest);
         if (r)
             return cf_fail_errno(err, -r, "clean %s in the work directory", d->d_name);

@@ -53,16 +53,23 @@ static void init_locks(struct cf_union *u)
         (void)pthread_mutex_init(&u->stripes[i], NULL);
 }
 
-static int lock_upper(struct cf_union *u, struct cf_error *err)
+#define PATIENCE_STEP_MS 10
+
+static int lock_upper(struct cf_union *u, unsigned patience, struct cf_error *err)
 {
     u->lock_fd = openat(u->work_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (u->lock_fd < 0)
         return cf_fail_errno(err, errno, "open the lock in the work directory");
-    if (flock(u->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (errno == EWOULDBLOCK)
+    int r;
+    for (unsigned waited = 0;; waited += PATIENCE_STEP_MS) {
+        r = flock(u->lock_fd, LOCK_EX | LOCK_NB) ? errno : 0;
+        if (r != EWOULDBLOCK || waited >= patience)
+            break;
+        (void)usleep(PATIENCE_STEP_MS * 1000);
+    }
+    if (r == EWOULDBLOCK)
         return cf_fail(err, -EBUSY, "the upper directory is in use by another mount");
-    return cf_fail_errno(err, errno, "lock the work directory");
+    return r ? cf_fail_errno(err, r, "lock the work directory") : 0;
 }
 
 static int open_directories(struct cf_union *u, const struct cf_union_options *options,
@@ -74,7 +81,7 @@ static int open_directories(struct cf_union *u, const struct cf_union_options *o
     u->work_fd = openat(options->work_fd, ".", OPEN_DIR);
     if (u->work_fd < 0)
         return cf_fail_errno(err, errno, "open the work directory");
-    int r = lock_upper(u, err);
+    int r = lock_upper(u, options->patience, err);
     if (r)
         return r;
     if (mkdirat(u->work_fd, INDEX, 0700) && errno != EEXIST)
@@ -92,6 +99,8 @@ int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_
     if (!u)
         return cf_fail(err, -ENOMEM, "out of memory");
     u->lower = options->lower;
+    u->stack = options->stack;
+    u->no_sync = options->no_sync;
     u->objects_fd = options->objects_fd;
     u->upper_fd = u->work_fd = u->index_fd = u->lock_fd = -1;
     u->user = options->user_xattrs;
@@ -111,8 +120,13 @@ int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_
 
 int cf_union_statfs(struct cf_union *u, struct statvfs *ret_statfs)
 {
-    if (fstatvfs(u->read_only ? u->objects_fd : u->upper_fd, ret_statfs))
+    if (u->read_only) {
+        int r = cf_lower_statfs(u, ret_statfs);
+        if (r)
+            return r;
+    } else if (fstatvfs(u->upper_fd, ret_statfs)) {
         return -errno;
+    }
     ret_statfs->f_namemax = CF_NAME_MAX;
     return 0;
 }

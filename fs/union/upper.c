@@ -236,8 +236,7 @@ static bool parse_type(const char *text, struct stat *st)
     return false;
 }
 
-/* Owner, mode, type and rdev of st from the text; left as they were when it makes no sense. */
-static bool parse_override(const char *text, struct stat *st)
+bool cf_upper_parse_override(const char *text, struct stat *st)
 {
     unsigned uid, gid, mode;
     int at = 0;
@@ -262,7 +261,7 @@ static bool read_override(int fd, const char *name, struct stat *st)
     if (n < 0)
         return false;
     text[n] = 0;
-    return parse_override(text, st);
+    return cf_upper_parse_override(text, st);
 }
 
 bool cf_upper_is_overridden(int fd, const char *name)

@@ -24,6 +24,7 @@ struct cf_ioctl_info {
     char id[24];     /* the mount's id, "" for one made from plain directories */
     char root[1000]; /* the store, absolute; cut off (and not NUL-terminated) never: -ENAMETOOLONG
                         at mount */
+    int32_t pid;     /* of the daemon, in its own PID namespace */
 };
 #define CF_IOC_INFO _IOR('c', 1, struct cf_ioctl_info)
 #define CF_IOC_FREEZE _IO('c', 2) /* thawed by CF_IOC_THAW, or when the descriptor is closed */
@@ -75,6 +76,28 @@ struct cf_mount_options {
  */
 int cf_mount_start(struct cf_store *store, const struct cf_mount_options *options,
                    char ret_id[CF_MOUNT_ID_SIZE], struct cf_error *err);
+
+/*
+ * Mounts of plain directories in overlayfs's format: options hold lowerdir=A:B::DATA, and
+ * upperdir= and workdir= (without them: read-only). reference (NULL: "cloudfs") is what mount(8)
+ * shows as the source. They have no store and no id.
+ */
+bool cf_mount_is_plain(const char *options); /* whether they hold lowerdir= */
+int cf_mount_plain(const struct cf_mount_options *options, struct cf_error *err);
+/* Whether path is the mount point of such a mount, also of one whose daemon is gone. */
+bool cf_mount_is_plain_at(const char *path);
+/* Unmounts what is mounted at path, whatever kind of mount of ours it is, and returns when its
+ * daemon has let go of everything. -EINVAL: no such mount point. */
+int cf_mount_plain_stop(const char *path, bool lazy, struct cf_error *err);
+
+/* The value of an option of mount(8)'s, without its escapes, "" for one that has no value; heap,
+ * NULL: not there. The last one counts. */
+char *cf_mount_option(const char *options, const char *name);
+/* Those of a remount that the kernel knows, for mount(8); heap, NULL: out of memory. */
+char *cf_mount_remount_options(const char *options);
+/* The id of the mount whose upper that is. -ENOENT. */
+int cf_mount_find_upper(struct cf_store *store, const char *upper, char ret_id[CF_MOUNT_ID_SIZE],
+                        struct cf_error *err);
 
 /* All mounts of the store, oldest first; the caller frees each and the array. */
 int cf_mount_list(struct cf_store *store, struct cf_mount ***ret_mounts, size_t *ret_count,

@@ -30,13 +30,35 @@ struct cf_dir;  /* an open directory */
 #define CF_ROOT_INO 1
 #define CF_INO_UPPER (1ull << 40) /* numbers born in the upper start here */
 
+/*
+ * Plain directories as the lower side, in overlayfs's format: the other implementation beside a
+ * tree. They are never written to, and nothing of them is read before it is asked for.
+ */
+struct cf_stack;
+struct cf_stack_options {
+    const char *const *paths; /* topmost first; behind them those that hold data only */
+    size_t lower_count, data_count;
+    bool user_xattrs; /* marks are user.overlay. */
+};
+/* One clear line for a path that is no directory. Paths are resolved here, and held. */
+int cf_stack_open(const struct cf_stack_options *options, struct cf_stack **ret_stack,
+                  struct cf_error *err);
+void cf_stack_close(struct cf_stack *stack);
+CF_DEFINE_CLEANUP(struct cf_stack *, cf_stack_close)
+/* The descriptors that it holds, for a daemon that closes all others. */
+size_t cf_stack_layers(const struct cf_stack *stack);
+void cf_stack_keep_fds(const struct cf_stack *stack, int *ret_fds);
+
 struct cf_union_options {
     const struct cf_tree *lower; /* borrowed; outlives the union */
-    int objects_fd;              /* objects/ of the store; borrowed */
+    int objects_fd;              /* objects/ of the store; borrowed; -1 with a stack */
     int upper_fd;                /* the upper directory; -1: read-only. Borrowed */
     int work_fd;                 /* the work directory, on the upper's disk; borrowed */
     bool user_xattrs;            /* user.overlay. and override_stat instead of trusted.overlay. */
     uint64_t copy_buffer;        /* 0: default */
+    struct cf_stack *stack;      /* in the place of lower, which is NULL then; borrowed likewise */
+    bool no_sync;                /* nothing waits for the disk */
+    unsigned patience;           /* milliseconds to wait for an upper that is just being closed */
 };
 
 /* -EBUSY: another union has this upper open. -ENOTSUP: the upper's disk has no xattrs. Cleans what

@@ -289,6 +289,52 @@ static void discarding_removes_the_changes_and_the_description(void **state)
 
 /* ---- options ---- */
 
+static void lower_directories_are_split_at_their_colons(void **state)
+{
+    static const struct {
+        const char *text;
+        int code;
+        size_t lowers, data;
+        const char *paths[4];
+    } cases[] = {
+        {"/a", 0, 1, 0, {"/a"}},
+        {"/a:b:../c", 0, 3, 0, {"/a", "b", "../c"}},
+        {"/a\\:b:/c\\\\:d\\,e", 0, 3, 0, {"/a:b", "/c\\", "d,e"}},
+        {"/a\\b", 0, 1, 0, {"/a\\b"}},
+        {"/a:/b::/d::/e", 0, 2, 2, {"/a", "/b", "/d", "/e"}},
+        {"", -EINVAL, 0, 0, {NULL}},
+        {":/a", -EINVAL, 0, 0, {NULL}},
+        {"/a:", -EINVAL, 0, 0, {NULL}},
+        {"/a::/b:/c", -EINVAL, 0, 0, {NULL}},
+    };
+    (void)state;
+    for (size_t i = 0; i < CF_COUNT(cases); i++) {
+        char **paths cf_autofree = NULL;
+        size_t lowers = 0, data = 0;
+        assert_int_equal(cf_lower_paths(cases[i].text, &paths, &lowers, &data), cases[i].code);
+        assert_int_equal(lowers, cases[i].lowers);
+        assert_int_equal(data, cases[i].data);
+        for (size_t n = 0; n < lowers + data; n++)
+            assert_string_equal(paths[n], cases[i].paths[n]);
+    }
+}
+
+static void an_option_is_found_by_its_name(void **state)
+{
+    static const char text[] = "rw,root=/a\\,b,rooted=x,_netdev,resume=12,root=/c";
+    char *root cf_autofree = cf_mount_option(text, "root");
+    char *flag cf_autofree = cf_mount_option(text, "_netdev");
+    char *none cf_autofree = cf_mount_option(text, "upper");
+    char *kept cf_autofree = cf_mount_remount_options("remount,rw,allow_other,noexec,x-a=b");
+    (void)state;
+    assert_string_equal(root, "/c");
+    assert_string_equal(flag, "");
+    assert_null(none);
+    assert_string_equal(kept, "remount,rw,noexec");
+    assert_true(cf_mount_is_plain("rw,lowerdir=/a"));
+    assert_false(cf_mount_is_plain("rw,upperdir=/a"));
+}
+
 static void options_are_read_as_mount_8_writes_them(void **state)
 {
     static const struct {
@@ -313,7 +359,10 @@ static void options_are_read_as_mount_8_writes_them(void **state)
          false, true, true, false, "a,b\\c", "/u", NULL},
         {"context=a:b:c,rootcontext=d", true, 0, 0, false, true, true, false, NULL, NULL,
          "context=a:b:c,rootcontext=d"},
-        {"lowerdir=/a:/b", true, -ENOTSUP, 0, false, false, false, false, NULL, NULL, NULL},
+        {"context=\"a:b:c1,c2\",ro", true, 0, MS_RDONLY, true, true, true, false, NULL, NULL,
+         "context=\"a:b:c1,c2\""},
+        {"lowerdir=/a\\:x:/b,upperdir=/u\\,\\:v,uidmapping=0:1:2,squash_to_root,volatile", true, 0,
+         0, false, true, true, false, NULL, "/u,:v", NULL},
         {"remount,ro", true, -ENOTSUP, 0, false, false, false, false, NULL, NULL, NULL},
     };
 
@@ -480,7 +529,7 @@ static void a_start_that_cannot_be_leaves_nothing(void **state)
         {{.reference = "a:1", .mountpoint = full}, -ENOTEMPTY},
         {{.reference = "a:1"}, -EINVAL},
         {{.reference = "a:1", .mountpoint = empty, .engine = "kernel"}, -ENOTSUP},
-        {{.reference = "a:1", .mountpoint = empty, .options = "lowerdir=x"}, -ENOTSUP},
+        {{.reference = "a:1", .mountpoint = empty, .options = "lowerdir=x"}, -EINVAL},
         {{.resume = "ab12"}, -ENOENT},
     };
     for (size_t i = 0; i < CF_COUNT(cases); i++) {
@@ -508,6 +557,8 @@ int main(void)
         WITH_STORE(an_idle_mount_gets_another_image_only_without_changes),
         WITH_STORE(discarding_removes_the_changes_and_the_description),
         cmocka_unit_test(options_are_read_as_mount_8_writes_them),
+        cmocka_unit_test(lower_directories_are_split_at_their_colons),
+        cmocka_unit_test(an_option_is_found_by_its_name),
         cmocka_unit_test(the_kernels_list_is_searched_by_place_and_by_number),
         cmocka_unit_test(a_mount_is_picked_by_id_or_place),
         WITH_STORE(paths_resolve_as_far_as_they_exist),
