@@ -46,6 +46,8 @@ struct cf_engine {
 };
 
 struct cf_engine *cf_engine_of(fuse_req_t req);
+/* The kernel asks for an inode's attributes when it needs them next. engine: struct cf_engine. */
+void cf_engine_drop_attributes(void *engine, uint64_t ino);
 struct cf_union *cf_engine_union(fuse_req_t req);
 struct cf_caller cf_engine_caller(fuse_req_t req);
 struct cf_handle *cf_engine_handle(const struct fuse_file_info *fi);

@@ -38,16 +38,33 @@ static void fill_info(struct fuse_file_info *fi, struct cf_handle *handle)
     fi->noflush = 1;
 }
 
+/* Setuid and setgid go; the kernel does not look at the mode again by itself. */
+static int kill_priv(struct cf_engine *engine, const struct cf_handle *handle)
+{
+    struct stat attr;
+    int r = cf_union_getattr(engine->u, handle->ino, &attr);
+    if (r || !(attr.st_mode & (S_ISUID | S_ISGID)))
+        return r;
+    r = cf_union_setattr(engine->u, handle->ino, handle->file, &attr, CF_SET_KILL_PRIV, &attr);
+    cf_engine_drop_attributes(engine, handle->ino);
+    return r;
+}
+
+/* With requests that have no flag for it: whoever is not root may not keep them. */
+static int kill_priv_of_user(fuse_req_t req, const struct cf_handle *handle)
+{
+    return fuse_req_ctx(req)->uid ? kill_priv(cf_engine_of(req), handle) : 0;
+}
+
 static int open_handle(fuse_req_t req, fuse_ino_t ino, int flags, struct cf_handle **ret_handle)
 {
     struct cf_engine *engine = cf_engine_of(req);
     struct cf_handle *handle = handle_new(engine, ino, flags);
-    struct stat attr = {0};
     if (!handle)
         return -ENOMEM;
     int r = cf_union_open_file(engine->u, ino, flags, &handle->file);
     if (r == 0 && (flags & O_TRUNC) && cf_engine_kill_priv())
-        r = cf_union_setattr(engine->u, ino, handle->file, &attr, CF_SET_KILL_PRIV, &attr);
+        r = kill_priv(engine, handle);
     if (r < 0) {
         cf_file_close(handle->file);
         free(handle);
@@ -204,8 +221,10 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t len,
                          struct fuse_file_info *fi)
 {
+    struct cf_handle *handle = cf_engine_handle(fi);
     (void)ino;
-    cf_engine_reply(req, cf_file_allocate(cf_engine_handle(fi)->file, mode, offset, len));
+    int r = cf_file_allocate(handle->file, mode, offset, len);
+    cf_engine_reply(req, r ? r : kill_priv_of_user(req, handle));
 }
 
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
@@ -226,8 +245,12 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offse
     (void)in_ino;
     (void)out_ino;
     (void)flags;
-    ssize_t n = cf_file_copy_range(cf_engine_handle(in)->file, in_offset,
-                                   cf_engine_handle(out)->file, out_offset, len);
+    struct cf_handle *to = cf_engine_handle(out);
+    ssize_t n =
+        cf_file_copy_range(cf_engine_handle(in)->file, in_offset, to->file, out_offset, len);
+    int r = n < 0 ? 0 : kill_priv_of_user(req, to);
+    if (r < 0)
+        n = r;
     if (n < 0)
         cf_engine_reply(req, (int)n);
     else

@@ -2,6 +2,7 @@
 /* Requests about an inode: attributes, extended attributes, the filesystem's own, ioctls. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include <cloudfs/scope.h>
@@ -121,6 +122,20 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
     reply_xattr(req, n, buf, size);
 }
 
+/* Without those that only root may see; the kernel leaves this to us. */
+static ssize_t drop_trusted(char *names, ssize_t len)
+{
+    ssize_t kept = 0;
+    for (ssize_t at = 0, size; at < len; at += size) {
+        size = (ssize_t)strlen(names + at) + 1;
+        if (strncmp(names + at, "trusted.", 8) == 0)
+            continue;
+        memmove(names + kept, names + at, (size_t)size);
+        kept += size;
+    }
+    return kept;
+}
+
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
     char small[256];
@@ -129,6 +144,8 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     ssize_t n = -ENOMEM;
     if (big || size <= sizeof(small))
         n = cf_union_listxattr(cf_engine_union(req), ino, buf, size);
+    if (n > 0 && size > 0 && fuse_req_ctx(req)->uid != 0)
+        n = drop_trusted(buf, n);
     reply_xattr(req, n, buf, size);
 }
 

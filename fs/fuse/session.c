@@ -91,6 +91,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
     conn->want |= conn->capable & FUSE_CAP_HANDLE_KILLPRIV_V2;
 #endif
+    if (!engine->unchecked) /* for it makes the kernel check permissions, too */
+        conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
     conn->max_write = MAX_WRITE;
     conn->max_background = 64;
     conn->congestion_threshold = 48;
@@ -252,10 +254,10 @@ static int new_session(struct cf_engine *engine, int fd, struct cf_error *err)
 }
 
 /* Only attributes are dropped, so the kernel asks nothing before it returns. */
-static void drop_attributes(void *context, uint64_t ino)
+void cf_engine_drop_attributes(void *engine, uint64_t ino)
 {
-    struct cf_engine *engine = context;
-    (void)fuse_lowlevel_notify_inval_inode(engine->session, ino, -1, 0);
+    struct cf_engine *e = engine;
+    (void)fuse_lowlevel_notify_inval_inode(e->session, ino, -1, 0);
 }
 
 static int fill_info(struct cf_engine *engine, const struct cf_fuse_session *session,
@@ -285,7 +287,7 @@ static int run_session(struct cf_engine *engine, const struct cf_fuse_session *s
         return r;
     (void)CF_TAKE_FD(fd);
     struct fuse_session *owned cf_cleanup(fuse_session_destroy_ptr) = engine->session;
-    cf_union_set_changed(engine->u, drop_attributes, engine);
+    cf_union_set_changed(engine->u, cf_engine_drop_attributes, engine);
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGTERM);
     (void)sigaddset(&ends, SIGINT);

@@ -167,7 +167,7 @@ static int convert_symlink(struct cf_union *u, struct cf_place *place, const str
         return -EPERM;
     target[n] = 0;
     cf_work_name(u, temp);
-    int r = cf_upper_make(u, u->work_fd, temp, want, target);
+    int r = cf_upper_make(u, u->work_fd, temp, want, target, true);
     struct stat made;
     if (!r)
         r = cf_at_stat(u->work_fd, temp, &made);
@@ -210,10 +210,13 @@ static int change_owner_and_mode(struct cf_union *u, struct cf_place *place,
         return convert_symlink(u, place, &disk, &want);
     bool always = u->user && (which & (CF_SET_UID | CF_SET_GID) ||
                               cf_upper_is_overridden(place->fd, place->name));
-    if (!always && want.st_mode == before.st_mode && want.st_uid == disk.st_uid &&
-        want.st_gid == disk.st_gid && which & CF_SET_MODE && !S_ISLNK(disk.st_mode))
-        return cf_at_chmod(place->fd, place->name, disk.st_mode & 07777); /* moves ctime */
-    return cf_upper_set_owner(u, place->fd, place->name, &disk, &want, always);
+    r = cf_upper_set_owner(u, place->fd, place->name, &disk, &want, always);
+    if (r || S_ISLNK(disk.st_mode) || !(which & (CF_SET_MODE | CF_SET_UID | CF_SET_GID)))
+        return r;
+    if (want.st_mode != before.st_mode && !always)
+        return 0;
+    r = cf_at_stat(place->fd, place->name, &disk);
+    return r ? r : cf_at_chmod(place->fd, place->name, disk.st_mode & 07777); /* moves ctime */
 }
 
 static int change_times(const struct cf_place *place, const struct stat *attr, unsigned which)

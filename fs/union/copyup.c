@@ -54,7 +54,7 @@ int cf_copy_make(struct cf_union *u, struct cf_vnode *node, const char *temp, bo
     if (!r && S_ISLNK(want.st_mode))
         r = cf_lower_readlink(u, node->nid, target);
     if (!r)
-        r = cf_upper_make(u, u->work_fd, temp, &want, target);
+        r = cf_upper_make(u, u->work_fd, temp, &want, target, true);
     if (!r)
         r = cf_at_stat(u->work_fd, temp, &made);
     if (!r && metacopy && S_ISREG(want.st_mode) && want.st_size > 0)

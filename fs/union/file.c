@@ -114,7 +114,7 @@ static int route_to_upper(struct cf_file *file)
     int r = cf_vnode_place(file->u, file->node, &place);
     if (r)
         return r;
-    int flags = file->flags & (O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC);
+    int flags = file->flags & (O_ACCMODE | O_SYNC | O_DSYNC); /* as in name.c */
     int fd cf_autoclose = cf_at_open(place.fd, place.name, flags);
     if (fd < 0)
         return fd;

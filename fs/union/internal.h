@@ -26,6 +26,7 @@
 #include <cloudfs/tree.h>
 #include <cloudfs/union.h>
 
+#define CF_ACL_DEFAULT "system.posix_acl_default"
 #define CF_NID_NONE UINT64_MAX
 #define CF_DIRFD_MAX 256
 #define CF_STRIPES 64
@@ -250,9 +251,10 @@ int cf_upper_set_owner(struct cf_union *u, int fd, const char *name, const struc
  * mark; T.cloudfs.ino is ino. */
 int cf_upper_clone(struct cf_union *u, int fd, const char *name, const char *temp, uint64_t ino);
 /* Makes an empty object of that type and rdev (target: of a symlink) at a free name; permission
- * bits and owner are for cf_upper_set_owner. foreign: its owner will not be this user. */
+ * bits and owner are for cf_upper_set_owner. as_file: as an ordinary user a symlink becomes a file
+ * that holds its target, which can have xattrs: another owner, the number of what was copied up. */
 int cf_upper_make(struct cf_union *u, int fd, const char *name, const struct stat *want,
-                  const char *target);
+                  const char *target, bool as_file);
 /* The stored spelling of a user's xattr name: -EPERM, -ERANGE; -ENODATA for hidden names. */
 int cf_upper_xattr_stored(const char *name, bool user, char buffer[256]);
 /* Cleans and repairs work/; -EBUSY from its lock. */

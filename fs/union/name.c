@@ -7,8 +7,6 @@
 
 #include "internal.h"
 
-#define ACL_DEFAULT "system.posix_acl_default"
-
 /* What is to be made. */
 struct birth {
     struct stat want;
@@ -41,7 +39,7 @@ static void cradle_done(struct cradle *c)
 static int make_nest(struct cf_union *u, struct cradle *c, int parent_fd)
 {
     struct cf_buf acl cf_autobuf = CF_BUF_INIT;
-    int r = cf_at_xattr_value(parent_fd, "", ACL_DEFAULT, &acl);
+    int r = cf_at_xattr_value(parent_fd, "", CF_ACL_DEFAULT, &acl);
     if (r)
         return r;
     cf_work_name(u, c->nest);
@@ -51,7 +49,7 @@ static int make_nest(struct cf_union *u, struct cradle *c, int parent_fd)
     if (c->nest_fd < 0)
         return c->nest_fd;
     c->fd = c->nest_fd;
-    return cf_at_setxattr(c->nest_fd, "", ACL_DEFAULT, acl.data, acl.len, 0);
+    return cf_at_setxattr(c->nest_fd, "", CF_ACL_DEFAULT, acl.data, acl.len, 0);
 }
 
 static int make_cradle(struct cf_union *u, int parent_fd, const char *name, bool direct, bool acl,
@@ -110,15 +108,16 @@ static int inherit(struct cf_union *u, struct cf_dirfd *parent, const struct cf_
     return 0;
 }
 
+/* Not O_APPEND: it can be taken away from a descriptor, and whoever writes says where. */
 static int open_flags(int flags)
 {
-    return flags & (O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC);
+    return flags & (O_ACCMODE | O_SYNC | O_DSYNC);
 }
 
 static int make(struct cf_union *u, const struct cradle *c, struct birth *b)
 {
     if (!S_ISREG(b->want.st_mode) || b->flags < 0)
-        return cf_upper_make(u, c->fd, c->name, &b->want, b->target);
+        return cf_upper_make(u, c->fd, c->name, &b->want, b->target, false);
     mode_t mode = b->want.st_mode & 07777;
     b->fd = openat(c->fd, c->name, open_flags(b->flags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                    u->user ? (mode & 0777) | 0600 : mode);

@@ -342,7 +342,7 @@ static int make_file(int fd, const char *name, mode_t mode, const char *content)
 }
 
 int cf_upper_make(struct cf_union *u, int fd, const char *name, const struct stat *want,
-                  const char *target)
+                  const char *target, bool as_file)
 {
     mode_t type = want->st_mode & S_IFMT, mode = want->st_mode & 07777;
     if (u->user)
@@ -352,7 +352,7 @@ int cf_upper_make(struct cf_union *u, int fd, const char *name, const struct sta
     if (type == S_IFREG)
         return make_file(fd, name, mode, NULL);
     bool foreign = want->st_uid != u->uid || want->st_gid != getegid();
-    if (type == S_IFLNK && !(u->user && foreign))
+    if (type == S_IFLNK && !(u->user && (foreign || as_file)))
         return symlinkat(target, fd, name) ? -errno : 0;
     if (u->user)
         return make_file(fd, name, 0600, target);

@@ -79,6 +79,12 @@ ssize_t cf_union_listxattr(struct cf_union *u, uint64_t ino, char *ret_names, si
     return cf_xattr_hand_out(names.data, names.len, ret_names, size);
 }
 
+/* An ACL that is not there can be removed. */
+static bool is_acl(const char *name)
+{
+    return strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, CF_ACL_DEFAULT) == 0;
+}
+
 static int change(struct cf_union *u, uint64_t ino, const char *name, const void *value,
                   size_t size, int flags, bool remove)
 {
@@ -93,7 +99,7 @@ static int change(struct cf_union *u, uint64_t ino, const char *name, const void
     if (r)
         return r;
     if (remove && cf_union_getxattr(u, ino, name, NULL, 0) == -ENODATA)
-        return -ENODATA; /* before anything is copied up */
+        return is_acl(name) ? 0 : -ENODATA; /* before anything is copied up */
     CF_STRIPE(u, pin.node);
     r = cf_copy_up_locked(u, pin.node);
     if (r)

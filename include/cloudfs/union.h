@@ -140,7 +140,7 @@ void cf_file_close(struct cf_file *file);
  */
 int cf_file_data(struct cf_file *file, int *ret_fd, const void **ret_data, size_t *ret_len);
 ssize_t cf_file_read(struct cf_file *file, void *data, size_t len, off_t offset);
-/* A file opened with O_APPEND is written at its end. kill_priv: clear setuid and setgid. */
+/* At offset, O_APPEND or not: the caller knows the end. kill_priv: clear setuid and setgid. */
 ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t offset,
                       bool kill_priv);
 int cf_file_sync(struct cf_file *file, bool data_only);

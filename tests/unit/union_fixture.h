@@ -471,7 +471,10 @@ static inline int u_write(struct ufix *f, const char *path, int flags, const cha
     int r = u_open(f, path, flags | O_WRONLY, &file);
     if (r)
         return r;
-    ssize_t n = cf_file_write(file, text, strlen(text), offset, false);
+    struct stat end = {0};
+    if (flags & O_APPEND) /* what the kernel would do */
+        (void)u_stat(f, path, &end);
+    ssize_t n = cf_file_write(file, text, strlen(text), offset + end.st_size, false);
     cf_file_close(file);
     return n < 0 ? (int)n : n == (ssize_t)strlen(text) ? 0 : -EIO;
 }
