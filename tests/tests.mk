@@ -54,7 +54,14 @@ fuzz-run:
 	      -artifact_prefix=$(BUILD)/$$t- -print_final_stats=0 -verbosity=0 \
 	      $(BUILD)/corpus/$$t tests/fuzz/corpus/$${t#fuzz_}; done
 
-check-integration: all ## the integration scripts (T="names" for some)
+# The POSIX suite is a program for itself, and never built with sanitizers: the daemon is.
+POSIX   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/posix/*.c))
+$(POSIX): tests/posix/posix.h
+$(POSIX): SANFLAGS =
+$(BUILD)/tests/posix/posix: $(POSIX)
+	$(CC) -o $@ $^ $(LDFLAGS)
+
+check-integration: all $(BUILD)/tests/posix/posix ## the integration scripts (T="names" for some)
 	@T="$(T)" sh tests/lib/run-integration.sh $(BUILD)
 
 lint: lib cli ## the rules of the house: one-way folders, headers, format, sizes, licences
