@@ -17,7 +17,7 @@ FUSELIB := $(if $(filter system,$(LIBFUSE)),,$(wildcard $(FUSEDIR)/lib/libfuse3.
 
 # libarchive and libcurl are loaded when they are needed (builder/layer/libarchive.h,
 # builder/registry/libcurl.h): their headers are enough.
-PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto yaml-0.1
+PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto yaml-0.1 libpcre2-8 libcrypt
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror
 comma   := ,
@@ -27,7 +27,7 @@ ALLCFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=3
 	   -DCF_VERSION=\"$(VERSION)\" -Iinclude -fPIC -pthread $(WARN) $(SANFLAGS) \
 	   $(if $(FUSELIB),-isystem $(FUSEDIR)/include/fuse3) \
 	   $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
-LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -pthread
 
 LIBSRC  := $(wildcard fs/*/*.c builder/*/*.c)
 CLISRC  := $(wildcard cli/*.c)

@@ -76,7 +76,9 @@ function __cloudfs_value -S
             __fish_complete_directories (commandline -ct)
         case '*:--tag' '*:--base'
             command cloudfs $root images --names 2>/dev/null
-        case '*:--input' '*:--output' '*:--authfile'
+        case '*:--output-dir'
+            __fish_complete_directories (commandline -ct)
+        case '*:--input' '*:--output' '*:--authfile' chart:--values build:--file
             __fish_complete_path (commandline -ct)
         case '*:--resume'
             command cloudfs $root mount -q 2>/dev/null
@@ -113,6 +115,10 @@ function __cloudfs_operand -S
         case 'umount:*' commit:0
             command cloudfs $root mount -q 2>/dev/null
             __fish_complete_directories (commandline -ct)
+        case chart:0
+            echo template
+        case 'chart:*'
+            __fish_complete_path (commandline -ct)
         case help:0
             __cloudfs_commands
     end

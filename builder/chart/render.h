@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A rendering: what came of each template. */
+#ifndef CF_RENDER_H
+#define CF_RENDER_H
+
+#include "exec.h"
+#include "model.h"
+
+struct cf_rendering {
+    struct cf_run run;
+    struct cf_rendered_file *files;
+    struct cf_line_map *lines; /* of each file */
+    size_t count;
+    struct cf_rendered_file *crds;
+    size_t crd_count;
+};
+
+/* .Capabilities and .Release */
+struct cf_val cf_render_capabilities(struct cf_run *run, const struct cf_render_options *options);
+struct cf_val cf_render_release(struct cf_run *run, const struct cf_render_options *options);
+
+#endif
