@@ -66,24 +66,24 @@ static bool decode(struct cf_run *run, const struct alphabet *a, const char *str
     return true;
 }
 
-struct cf_val cf_base64_encode(struct cf_run *run, const void *data, size_t len)
+struct cf_val cf_val_base64_encode(struct cf_run *run, const void *data, size_t len)
 {
     return encode(run, &base64, data, len);
 }
 
-struct cf_val cf_base32_encode(struct cf_run *run, const void *data, size_t len)
+struct cf_val cf_val_base32_encode(struct cf_run *run, const void *data, size_t len)
 {
     return encode(run, &base32, data, len);
 }
 
-bool cf_base64_decode(struct cf_run *run, const char *str, size_t len, struct cf_val *ret_val,
-                      size_t *ret_wrong)
+bool cf_val_base64_decode(struct cf_run *run, const char *str, size_t len, struct cf_val *ret_val,
+                          size_t *ret_wrong)
 {
     return decode(run, &base64, str, len, ret_val, ret_wrong);
 }
 
-bool cf_base32_decode(struct cf_run *run, const char *str, size_t len, struct cf_val *ret_val,
-                      size_t *ret_wrong)
+bool cf_val_base32_decode(struct cf_run *run, const char *str, size_t len, struct cf_val *ret_val,
+                          size_t *ret_wrong)
 {
     return decode(run, &base32, str, len, ret_val, ret_wrong);
 }

@@ -417,7 +417,7 @@ static void put_node(struct emitter *e, struct cf_val val, int indent, bool comp
         break;
     case CF_STRING:
         if (val.type == CF_T_BYTES)
-            val = cf_base64_encode(e->out->run, val.str, val.len);
+            val = cf_val_base64_encode(e->out->run, val.str, val.len);
         if (!cf_utf8_valid(val.str, val.len)) { /* JSON has made U+FFFD of what is none */
             struct cf_text text;
             int width;

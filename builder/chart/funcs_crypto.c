@@ -116,7 +116,7 @@ CF_FUNC(f_rand_bytes)
         cf_func_fail(x, "%lld random bytes are too many", (long long)a[0].i);
     uint8_t *data = cf_run_alloc(x->run, (size_t)a[0].i + 1);
     random_bytes(x, data, (size_t)a[0].i);
-    return cf_base64_encode(x->run, data, (size_t)a[0].i);
+    return cf_val_base64_encode(x->run, data, (size_t)a[0].i);
 }
 
 CF_FUNC(f_rand_int)
@@ -364,8 +364,8 @@ CF_FUNC(f_build_custom_cert)
     CF_UNUSED;
     struct cf_val cert, key;
     size_t at;
-    if (!cf_base64_decode(x->run, a[0].str, a[0].len, &cert, &at) ||
-        !cf_base64_decode(x->run, a[1].str, a[1].len, &key, &at))
+    if (!cf_val_base64_decode(x->run, a[0].str, a[0].len, &cert, &at) ||
+        !cf_val_base64_decode(x->run, a[1].str, a[1].len, &key, &at))
         cf_func_fail(x, "unable to decode base64 certificate or key");
     return pair(x, cert, key);
 }
@@ -379,7 +379,7 @@ CF_FUNC(f_encrypt)
         cf_func_fail(x, "cannot encrypt");
     }
     struct cf_val raw = take(x, &buf);
-    return cf_base64_encode(x->run, raw.str, raw.len);
+    return cf_val_base64_encode(x->run, raw.str, raw.len);
 }
 
 CF_FUNC(f_decrypt)
@@ -388,7 +388,7 @@ CF_FUNC(f_decrypt)
     struct cf_buf buf = CF_BUF_INIT;
     struct cf_val raw;
     size_t at;
-    if (!cf_base64_decode(x->run, a[1].str, a[1].len, &raw, &at))
+    if (!cf_val_base64_decode(x->run, a[1].str, a[1].len, &raw, &at))
         cf_func_fail(x, "illegal base64 data at input byte %zu", at);
     if (cf_crypto_decrypt(a[0].str, a[0].len, raw.str, raw.len, &buf) < 0) {
         cf_buf_done(&buf);

@@ -10,13 +10,13 @@
 CF_FUNC(f_b64enc)
 {
     CF_UNUSED;
-    return cf_base64_encode(x->run, a[0].str, a[0].len);
+    return cf_val_base64_encode(x->run, a[0].str, a[0].len);
 }
 
 CF_FUNC(f_b32enc)
 {
     CF_UNUSED;
-    return cf_base32_encode(x->run, a[0].str, a[0].len);
+    return cf_val_base32_encode(x->run, a[0].str, a[0].len);
 }
 
 /* Sprig gives the error as the result. */
@@ -32,7 +32,7 @@ CF_FUNC(f_b64dec)
     CF_UNUSED;
     struct cf_val val;
     size_t at = 0;
-    bool good = cf_base64_decode(x->run, a[0].str, a[0].len, &val, &at);
+    bool good = cf_val_base64_decode(x->run, a[0].str, a[0].len, &val, &at);
     return decoded(x, good, val, "base64", at);
 }
 
@@ -41,7 +41,7 @@ CF_FUNC(f_b32dec)
     CF_UNUSED;
     struct cf_val val;
     size_t at = 0;
-    bool good = cf_base32_decode(x->run, a[0].str, a[0].len, &val, &at);
+    bool good = cf_val_base32_decode(x->run, a[0].str, a[0].len, &val, &at);
     return decoded(x, good, val, "base32", at);
 }
 

@@ -116,7 +116,7 @@ static void put(struct printer *p, struct cf_val val, unsigned depth)
         break;
     case CF_STRING:
         if (val.type == CF_T_BYTES)
-            val = cf_base64_encode(p->out->run, val.str, val.len);
+            val = cf_val_base64_encode(p->out->run, val.str, val.len);
         put_string(p->out, val.str, val.len, p->escape_html);
         break;
     case CF_LIST:

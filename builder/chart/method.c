@@ -80,7 +80,7 @@ static struct cf_val as_yaml(struct cf_exec *x, const struct cf_files *files, bo
         const struct cf_chart_file *f = &files->list[i];
         const char *slash = strrchr(f->path, '/');
         cf_dict_set_str(x->run, map.dict, slash ? slash + 1 : f->path,
-                        secret ? cf_base64_encode(x->run, f->data, f->len) : content(f));
+                        secret ? cf_val_base64_encode(x->run, f->data, f->len) : content(f));
     }
     cf_text_init(&text, x->run);
     cf_document_put(&text, map);
