@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cloudfs/scope.h>
 
@@ -23,6 +24,17 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     (void)fi;
     int r = cf_union_getattr(cf_engine_union(req), ino, &attr);
     reply_attr(req, r, &attr);
+}
+
+/* Asked of mounts without the kernel's checks only. Whoever stands for root may do everything but
+ * run what nobody may run. */
+static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+    struct stat attr;
+    int r = mask & X_OK ? cf_union_getattr(cf_engine_union(req), ino, &attr) : 0;
+    if (r == 0 && mask & X_OK && !S_ISDIR(attr.st_mode) && !(attr.st_mode & 0111))
+        r = -EACCES;
+    cf_engine_reply(req, r);
 }
 
 static unsigned int set_flags(struct stat *attr, int to_set)
@@ -179,6 +191,7 @@ void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 void cf_ops_inode(struct fuse_lowlevel_ops *ops)
 {
     ops->getattr = op_getattr;
+    ops->access = op_access;
     ops->setattr = op_setattr;
     ops->statfs = op_statfs;
     ops->setxattr = op_setxattr;

@@ -62,8 +62,8 @@ bool cf_engine_kill_priv(void)
 void cf_engine_note_request(const struct fuse_buf *buf)
 {
     kill_priv = false;
-#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
     const struct fuse_in_header *header = buf->mem;
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
     const struct fuse_write_in *write_in = (const void *)(header + 1);
     const struct fuse_open_in *open_in = (const void *)(header + 1);
     if (buf->size < sizeof(*header) + sizeof(*open_in))
@@ -73,7 +73,8 @@ void cf_engine_note_request(const struct fuse_buf *buf)
     else if (header->opcode == FUSE_WRITE && buf->size >= sizeof(*header) + sizeof(*write_in))
         kill_priv = write_in->write_flags & FUSE_WRITE_KILL_SUIDGID;
 #else
-    (void)buf;
+    /* The kernel clears them itself, but when a file is opened and truncated at once. */
+    kill_priv = buf->size >= sizeof(*header) && header->opcode == FUSE_OPEN && header->uid != 0;
 #endif
 }
 
