@@ -82,20 +82,11 @@ between() {
     esac
 }
 
-# remove DIR: whatever its modes are.
-remove() {
-    rm -rf "$1" 2>/dev/null || {
-        find "$1" -xdev -type d -exec chmod u+rwx {} +
-        rm -rf "$1"
-    }
-}
-
 run_seed() {
     seed=$1 did="the mount" done=0 id=
     RANDOM=$seed
     rm -f "$inode_file"
-    remove "$plain"
-    remove "$work/src"
+    ${unshare:-} rm -rf "$plain" "$work/src" # whatever its modes are
     mkdir "$plain" "$work/src"
     model make "$plain/tree" "$seed"
     model make "$work/src/tree" "$seed"
