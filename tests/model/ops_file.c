@@ -262,6 +262,9 @@ static void acl_op(struct model *m, const char *path)
     static const char *const names[] = {"system.posix_acl_access", "system.posix_acl_default"};
     const char *name = names[pick(m, 2)];
     char acl[64];
+    struct stat st; /* whether setgid goes is for the kernel to say, and FUSE does not tell us */
+    if (geteuid() != 0 && fstatat(m->root[0], path, &st, 0) == 0 && (st.st_mode & S_ISGID))
+        return;
     if (pick(m, 4) == 0) {
         say(m, "remove %s of '%s'", name, path);
         BOTH(m, removexattr(full_path(m, s, path), name));
@@ -305,7 +308,7 @@ static void owner_op(struct model *m, const char *path)
 {
     static const uid_t ids[] = {0, 1000, 1001, 65534, (uid_t)-1};
     uid_t uid = ids[pick(m, COUNT(ids))];
-    gid_t gid = ids[pick(m, COUNT(ids))];
+    gid_t gid = ids[pick(m, COUNT(ids) - (uid == (uid_t)-1))]; /* of no change FUSE is not told */
     int flags = pick(m, 2) ? AT_SYMLINK_NOFOLLOW : 0;
     say(m, "chown '%s' %d:%d, flags %d", path, (int)uid, (int)gid, flags);
     BOTH(m, fchownat(m->root[s], path, uid, gid, flags));
