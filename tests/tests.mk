@@ -64,6 +64,22 @@ $(BUILD)/tests/posix/posix: $(POSIX)
 check-integration: all $(BUILD)/tests/posix/posix ## the integration scripts (T="names" for some)
 	@T="$(T)" sh tests/lib/run-integration.sh $(BUILD)
 
+# A daemon that a sanitizer ends is a test that fails; what it said is in the build's folder.
+SAN_TESTS = model stress crash-load commit-writer mount mount-semantics mount-freeze mount-user commit-live
+check-san: ## the model and mount tests with the daemon under ASan and UBSan, and under TSan (long)
+	@set -e; for kind in SAN TSAN; do \
+	   $(SUBMAKE) $(FAST) -s $$kind=1 all; \
+	   $(SUBMAKE) $$kind=1 san-run; done
+
+.PHONY: check-san san-run
+SAN_LOG = $(abspath $(BUILD))/sanitizer
+san-run:
+	@rm -f $(SAN_LOG).*
+	@ASAN_OPTIONS=log_path=$(SAN_LOG) UBSAN_OPTIONS=print_stacktrace=1:log_path=$(SAN_LOG) \
+	   TSAN_OPTIONS=halt_on_error=1:log_path=$(SAN_LOG) TEST_TIMEOUT=1800 \
+	   $(SUBMAKE) check-integration T="$(or $(T),$(SAN_TESTS))" || { cat $(SAN_LOG).* 2>/dev/null; exit 1; }
+	@! cat $(SAN_LOG).* 2>/dev/null
+
 lint: lib cli ## the rules of the house: one-way folders, headers, format, sizes, licences
 	@CC="$(CC)" CFLAGS="$(ALLCFLAGS)" sh tests/lib/lint.sh $(BUILD)
 

@@ -190,6 +190,11 @@ void compare_path(struct model *m, const char *path, bool whole)
         wrong(m, "stat of %s: %s instead of %s", path, strerror(e[1]), strerror(e[0]));
     if (r[0])
         return;
+    if (m->adopt && S_ISDIR(st[0].st_mode) && S_ISDIR(st[1].st_mode)) {
+        const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st[1].st_mtim};
+        st[0].st_mtim = st[1].st_mtim;
+        (void)utimensat(m->root[0], path, times, AT_SYMLINK_NOFOLLOW);
+    }
     compare_stat(m, path, st);
     if (!whole)
         return;

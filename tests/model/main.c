@@ -186,6 +186,7 @@ static int usage(void)
 {
     fputs("usage: model make DIR SEED\n"
           "       model compare PLAIN MOUNT [INODES]\n"
+          "       model adopt PLAIN MOUNT\n"
           "       model images MOUNT IMAGE\n"
           "       model run PLAIN MOUNT SEED FIRST COUNT INODES [STOP]\n",
           stderr);
@@ -234,8 +235,10 @@ int main(int argc, char **argv)
     if (strcmp(command, "make") == 0) {
         m.random = m.seed = strtoull(argv[3], NULL, 10) * 77777 + 12345;
         make_tree(&m, argv[2]);
-    } else if (strcmp(command, "compare") == 0 || strcmp(command, "images") == 0) {
+    } else if (strcmp(command, "compare") == 0 || strcmp(command, "images") == 0 ||
+               strcmp(command, "adopt") == 0) {
         m.exact = command[0] == 'i';
+        m.adopt = command[0] == 'a';
         open_roots(&m, argv + 2);
         bool kept = argc > 4 && inodes_load(argv[4]);
         compare_trees(&m);

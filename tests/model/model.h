@@ -49,6 +49,7 @@ struct model {
     unsigned touched_count;
     time_t start; /* later times are those of operations */
     bool exact;   /* compare: the times of both sides are one clock's */
+    bool adopt;   /* compare: directories of the plain side get the mount's mtimes */
     bool log;
 };
 
