@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -37,34 +38,96 @@ static const char *disk_type(int fd)
     return "other";
 }
 
+static void put(const struct cli *cli, struct cf_json *json, const char *key, const char *value)
+{
+    (void)cf_json_set_string(json, key, value);
+    if (!cli->json)
+        printf("%-11s  %s\n", key, value);
+}
+
+static void put_number(const struct cli *cli, struct cf_json *json, const char *key, uint64_t value)
+{
+    (void)cf_json_set_int(json, key, (int64_t)value);
+    if (!cli->json)
+        printf("%-11s  %" PRIu64 "\n", key, value);
+}
+
+static void put_features(const struct cli *cli, struct cf_json *json, uint32_t features)
+{
+    static const struct {
+        uint32_t bit;
+        const char *key;
+    } names[] = {{CF_TRANSPORT_READDIRPLUS, "Readdirplus"},
+                 {CF_TRANSPORT_KILLPRIV, "Killpriv"},
+                 {CF_TRANSPORT_PARALLEL_DIROPS, "Paralleldir"},
+                 {CF_TRANSPORT_NO_OPENDIR, "Noopendir"},
+                 {CF_TRANSPORT_POSIX_ACL, "Acl"},
+                 {CF_TRANSPORT_WRITEBACK, "Writeback"}};
+    for (size_t i = 0; i < CF_COUNT(names); i++)
+        put(cli, json, names[i].key, features & names[i].bit ? "yes" : "no");
+}
+
+/* Only with --json: for tests and the curious. */
+static void put_requests(struct cf_json *json, const struct cf_ioctl_transport *transport)
+{
+    struct cf_json *requests = cf_json_object();
+    for (unsigned int i = 0; i < CF_OPCODES; i++)
+        if (transport->requests[i] && cf_transport_request_name(i))
+            (void)cf_json_set_int(requests, cf_transport_request_name(i),
+                                  (int64_t)transport->requests[i]);
+    (void)cf_json_set(json, "Requests", requests);
+}
+
+static int put_mount(struct cli *cli, const char *text, struct cf_json *json, struct cf_error *err)
+{
+    struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
+    struct cf_mount *mount cf_cleanup(cf_mount_free_ptr) = NULL;
+    struct cf_ioctl_transport t = {0};
+    int r = cli_mount_open(cli, text, &store, &mount, err);
+    if (r == 0)
+        r = cf_mount_transport(mount, &t, err);
+    if (r < 0)
+        return r;
+    put(cli, json, "Mount", mount->id);
+    put(cli, json, "Libfuse", t.libfuse);
+    put(cli, json, "Passthrough", t.passthrough);
+    put(cli, json, "Io_uring", t.io_uring);
+    put_features(cli, json, t.features);
+    put_number(cli, json, "Threads", t.threads);
+    put_number(cli, json, "Readahead", t.max_readahead);
+    put_number(cli, json, "Maxwrite", t.max_write);
+    put_requests(json, &t);
+    return 0;
+}
+
+static int put_machine(struct cli *cli, struct cf_json *json, struct cf_error *err)
+{
+    struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
+    struct utsname host;
+    int r = cli_open_store(cli, 0, &store, err);
+    if (r < 0)
+        return r;
+    (void)uname(&host);
+    put(cli, json, "Version", CF_VERSION);
+    put(cli, json, "Root", cf_store_root(store));
+    put(cli, json, "Disk", disk_type(cf_store_root_fd(store)));
+    put(cli, json, "Kernel", host.release);
+    put(cli, json, "Machine", host.machine);
+    put(cli, json, "User",
+        geteuid() ? "ordinary (user.overlay xattrs)" : "root (trusted.overlay xattrs)");
+    put(cli, json, "Fuse", fuse_state());
+    return 0;
+}
+
 int cli_info(struct cli *cli, int argc, char **argv)
 {
     struct cf_error err = {0};
-    struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
-    struct utsname host;
-    int status = cli_parse(cli, NULL, &argc, &argv, 0, 0);
+    int status = cli_parse(cli, NULL, &argc, &argv, 0, 1);
     if (status >= 0)
         return status;
-    if (cli_open_store(cli, 0, &store, &err) < 0)
-        return cli_failed(&err);
-    (void)uname(&host);
-    const struct {
-        const char *key, *value;
-    } facts[] = {
-        {"Version", CF_VERSION},
-        {"Root", cf_store_root(store)},
-        {"Disk", disk_type(cf_store_root_fd(store))},
-        {"Kernel", host.release},
-        {"Machine", host.machine},
-        {"User", geteuid() ? "ordinary (user.overlay xattrs)" : "root (trusted.overlay xattrs)"},
-        {"Fuse", fuse_state()},
-    };
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
-    for (size_t i = 0; i < CF_COUNT(facts); i++) {
-        (void)cf_json_set_string(json, facts[i].key, facts[i].value);
-        if (!cli->json)
-            printf("%-8s  %s\n", facts[i].key, facts[i].value);
-    }
+    if ((argc ? put_mount(cli, argv[0], json, &err) : put_machine(cli, json, &err)) < 0)
+        return cli_failed(&err);
     status = cli->json && cli_put_json(json, &err) < 0 ? cli_failed(&err) : CLI_OK;
     return cli_finish(status);
 }

@@ -112,7 +112,7 @@ function __cloudfs_operand -S
             command cloudfs $root images --names 2>/dev/null
             command cloudfs $root mount -q 2>/dev/null
             __fish_complete_directories (commandline -ct)
-        case 'umount:*' commit:0
+        case 'umount:*' commit:0 info:0
             command cloudfs $root mount -q 2>/dev/null
             __fish_complete_directories (commandline -ct)
         case chart:0

@@ -4,6 +4,7 @@
 #define CF_FUSE_ENGINE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,12 +22,17 @@
 struct cf_handle { /* an open regular file; fi->fh */
     struct cf_file *file;
     uint64_t ino;
+    int flags;                     /* of open(2) */
     bool mappable;                 /* opened O_RDWR: may have dirty pages of a shared mapping */
+    bool counted;                  /* in engine->open_inodes */
+    bool privileged;               /* born setuid or setgid */
+    bool holder;                   /* opened by the freezer, for CF_IOC_HOLD */
     struct cf_handle *next, *prev; /* in engine->mappable, under engine->lock */
 };
 
 struct cf_parked { /* a request that waits for the thaw */
     struct fuse_buf buf;
+    bool holds; /* the freezer's own FSYNC, which only keeps a lock */
     struct cf_parked *next;
 };
 
@@ -35,14 +41,22 @@ struct cf_engine {
     struct fuse_session *session;
     struct cf_ioctl_info info;
     const char *mountpoint;
-    bool unchecked;   /* mounted without default_permissions */
-    bool initialised; /* INIT was answered; main thread only */
+    bool unchecked;                      /* mounted without default_permissions */
+    bool initialised;                    /* INIT was answered; main thread only */
+    struct cf_ioctl_transport transport; /* written before the workers start */
+    _Atomic uint64_t requests[CF_OPCODES];
 
     pthread_mutex_t lock; /* guards all below */
     uint64_t freezer;     /* fh of the descriptor that froze or is about to; 0: none */
+    atomic_bool holding;  /* opens for writing are parked: the freezer holds back who writes */
     bool frozen;          /* requests that change something are parked */
     struct cf_parked *parked, **parked_end;
     struct cf_handle *mappable;
+
+    pthread_rwlock_t opening; /* shared: an open for writing is on its way to be counted */
+    pthread_mutex_t opens;    /* guards open_inodes; taken last */
+    pthread_cond_t holding_changed;
+    struct cf_open_inode **open_inodes; /* NULL: nothing is passed through */
 };
 
 struct cf_engine *cf_engine_of(fuse_req_t req);
@@ -65,16 +79,36 @@ int cf_engine_thaw(struct cf_engine *engine, uint64_t fh);
 /* True: the request is dealt with, for it has to wait (buf->mem is taken over), or interrupted one
  * that waits. */
 bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf);
+/* CF_IOC_HOLD, see mount.h. Returns how many numbers of inodes are in ret_inos. */
+int cf_engine_hold(struct cf_engine *engine, uint64_t fh, uint64_t *ret_inos, size_t max);
 void cf_engine_drop_parked(struct cf_engine *engine);
 void cf_engine_track(struct cf_engine *engine, struct cf_handle *handle);
 void cf_engine_untrack(struct cf_engine *engine, struct cf_handle *handle);
+
+/* ---- passthrough.c ---- */
+
+bool cf_passthrough_init(struct cf_engine *engine);
+void cf_passthrough_done(struct cf_engine *engine);
+/* Whether and how an open is passed through or cached goes to fi; -ENOMEM. Before the reply. */
+int cf_passthrough_open(struct cf_engine *engine, struct cf_handle *handle,
+                        struct fuse_file_info *fi);
+void cf_passthrough_close(struct cf_engine *engine, struct cf_handle *handle);
+/* Inodes that somebody writes to past us, and that no parked request holds. */
+size_t cf_passthrough_writers(struct cf_engine *engine, uint64_t *ret_inos, size_t max);
+/* A request on that inode is about to be parked, and holds its writers back; false: no need to. */
+bool cf_passthrough_hold(struct cf_engine *engine, uint64_t ino);
+/* Waits until all writers are held; -ETIMEDOUT. */
+int cf_passthrough_wait_held(struct cf_engine *engine, int seconds);
+void cf_passthrough_let_go(struct cf_engine *engine);
 
 /*
  * Whether the kernel asks, with the WRITE or OPEN that this thread is working on, to clear setuid
  * and setgid (HANDLE_KILLPRIV_V2). libfuse does not hand the flag on, so the loop looks for it.
  */
 bool cf_engine_kill_priv(void);
-void cf_engine_note_request(const struct fuse_buf *buf);
+void cf_engine_note_request(struct cf_engine *engine, const struct fuse_buf *buf);
+/* What INIT offers is taken, and written down in engine->transport; init.c. */
+void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn);
 
 void cf_ops_names(struct fuse_lowlevel_ops *ops); /* names.c: lookup, mkdir, rename ... */
 void cf_ops_inode(struct fuse_lowlevel_ops *ops); /* inode.c: getattr, xattrs, statfs, ioctl ... */

@@ -14,28 +14,30 @@
 static struct cf_handle *handle_new(struct cf_engine *engine, uint64_t ino, int flags)
 {
     struct cf_handle *handle = calloc(1, sizeof(*handle));
-    (void)engine;
     if (!handle)
         return NULL;
     handle->ino = ino;
+    handle->flags = flags;
     handle->mappable = (flags & O_ACCMODE) == O_RDWR;
+    handle->holder = engine->holding && (flags & CF_HOLD_FLAGS) == CF_HOLD_FLAGS;
     return handle;
 }
 
 static void handle_close(struct cf_engine *engine, struct cf_handle *handle)
 {
     cf_engine_untrack(engine, handle);
+    cf_passthrough_close(engine, handle);
     cf_file_close(handle->file);
     free(handle);
 }
 
 /* This daemon is the only writer, so what the kernel has cached stays right; and close(2) has
  * nothing to report that write(2) has not. */
-static void fill_info(struct fuse_file_info *fi, struct cf_handle *handle)
+static int fill_info(struct cf_engine *engine, struct fuse_file_info *fi, struct cf_handle *handle)
 {
     fi->fh = (uintptr_t)handle;
-    fi->keep_cache = 1;
     fi->noflush = 1;
+    return cf_passthrough_open(engine, handle, fi);
 }
 
 /* Setuid and setgid go; the kernel does not look at the mode again by itself. */
@@ -55,6 +57,15 @@ static int kill_priv_of_user(fuse_req_t req, const struct cf_handle *handle)
 {
     return fuse_req_ctx(req)->uid ? kill_priv(cf_engine_of(req), handle) : 0;
 }
+
+static void opening_unlock(struct cf_engine **engine)
+{
+    (void)pthread_rwlock_unlock(&(*engine)->opening);
+}
+/* Until the end of the scope, which is behind the reply, a freezer waits for this open. */
+#define OPENING(e)                                                  \
+    struct cf_engine *cf_opening_ cf_cleanup(opening_unlock) = (e); \
+    (void)pthread_rwlock_rdlock(&(e)->opening)
 
 static int open_handle(fuse_req_t req, fuse_ino_t ino, int flags, struct cf_handle **ret_handle)
 {
@@ -79,13 +90,13 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct cf_engine *engine = cf_engine_of(req);
     struct cf_handle *handle = NULL;
+    OPENING(engine);
     int r = open_handle(req, ino, fi->flags, &handle);
-    if (r < 0) {
+    if (r == 0 && (r = fill_info(engine, fi, handle)) < 0)
+        handle_close(engine, handle);
+    if (r < 0)
         cf_engine_reply(req, r);
-        return;
-    }
-    fill_info(fi, handle);
-    if (fuse_reply_open(req, fi) != 0)
+    else if (fuse_reply_open(req, fi) != 0)
         handle_close(engine, handle);
 }
 
@@ -98,9 +109,12 @@ static void reply_created(fuse_req_t req, const struct cf_entry *entry, struct c
                                      .attr = entry->attr,
                                      .ino = entry->ino};
     handle->ino = entry->ino;
+    handle->privileged = entry->attr.st_mode & (S_ISUID | S_ISGID);
     cf_engine_track(engine, handle);
-    fill_info(fi, handle);
-    if (fuse_reply_create(req, &param, fi) != 0) {
+    int r = fill_info(engine, fi, handle);
+    if (r < 0)
+        cf_engine_reply(req, r);
+    if (r < 0 || fuse_reply_create(req, &param, fi) != 0) {
         handle_close(engine, handle);
         cf_union_forget(engine->u, entry->ino, 1);
     }
@@ -114,6 +128,7 @@ static void op_create(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t m
     struct cf_handle *handle = handle_new(engine, 0, fi->flags);
     struct cf_entry entry;
     int r = -ENOMEM;
+    OPENING(engine);
     if (handle)
         r = cf_union_create(engine->u, dir, name, mode, fi->flags, &caller, &entry, &handle->file);
     if (r < 0) {
@@ -132,6 +147,7 @@ static void op_tmpfile(fuse_req_t req, fuse_ino_t dir, mode_t mode, struct fuse_
     struct cf_handle *handle = handle_new(engine, 0, fi->flags);
     struct cf_entry entry;
     int r = -ENOMEM;
+    OPENING(engine);
     if (handle)
         r = cf_union_tmpfile(engine->u, dir, mode, fi->flags, &caller, &entry, &handle->file);
     if (r < 0) {

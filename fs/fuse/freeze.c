@@ -13,6 +13,10 @@
 
 #include "engine.h"
 
+#define TMPFILE 51 /* FUSE_TMPFILE, younger than the headers of Debian 12 */
+/* A freezer that does not come to hold all writers in this time is told so. */
+#define HOLD_SECONDS 10
+
 void cf_engine_track(struct cf_engine *engine, struct cf_handle *handle)
 {
     if (!handle->mappable)
@@ -75,7 +79,11 @@ static void set_frozen(struct cf_engine *engine, bool frozen)
 {
     pthread_mutex_lock(&engine->lock);
     engine->frozen = frozen;
+    if (!frozen)
+        engine->holding = false;
     pthread_mutex_unlock(&engine->lock);
+    if (!frozen)
+        cf_passthrough_let_go(engine);
 }
 
 /* The oldest parked request, or NULL when there is none, or when all is frozen again. */
@@ -83,7 +91,7 @@ static struct cf_parked *next_parked(struct cf_engine *engine)
 {
     struct cf_parked *first = NULL;
     pthread_mutex_lock(&engine->lock);
-    if (!engine->frozen && engine->parked) {
+    if (!engine->frozen && !engine->holding && engine->parked) {
         first = engine->parked;
         engine->parked = first->next;
         if (!engine->parked)
@@ -93,12 +101,23 @@ static struct cf_parked *next_parked(struct cf_engine *engine)
     return first;
 }
 
+/* An answer without libfuse, which has not seen the request. */
+static void answer(struct cf_engine *engine, uint64_t unique, int error)
+{
+    const struct fuse_out_header reply = {.len = sizeof(reply), .error = error, .unique = unique};
+    if (write(fuse_session_fd(engine->session), &reply, sizeof(reply)) < 0)
+        cf_log(CF_LOG_DEBUG, "cannot answer a request: %s", strerror(errno));
+}
+
 static void process_parked(struct cf_engine *engine)
 {
     struct cf_parked *parked;
     while ((parked = next_parked(engine))) {
-        cf_engine_note_request(&parked->buf);
-        fuse_session_process_buf(engine->session, &parked->buf);
+        cf_engine_note_request(engine, &parked->buf);
+        if (parked->holds)
+            answer(engine, ((const struct fuse_in_header *)parked->buf.mem)->unique, 0);
+        else
+            fuse_session_process_buf(engine->session, &parked->buf);
         free(parked->buf.mem);
         free(parked);
     }
@@ -125,11 +144,52 @@ static bool pass_freezer(struct cf_engine *engine, uint64_t from, uint64_t to)
     return mine;
 }
 
+/* Also when only held. False: fh is not the freezer. */
+static bool end_freeze(struct cf_engine *engine, uint64_t fh)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool mine = fh && engine->freezer == fh && (engine->frozen || engine->holding);
+    bool frozen = mine && engine->frozen;
+    pthread_mutex_unlock(&engine->lock);
+    if (!mine)
+        return false;
+    set_frozen(engine, false);
+    if (frozen)
+        cf_union_thaw(engine->u);
+    (void)pass_freezer(engine, fh, 0);
+    process_parked(engine);
+    return true;
+}
+
+int cf_engine_hold(struct cf_engine *engine, uint64_t fh, uint64_t *ret_inos, size_t max)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool mine = !engine->freezer || (engine->freezer == fh && !engine->frozen);
+    bool first = mine && !engine->holding;
+    if (first) {
+        engine->freezer = fh;
+        engine->holding = true;
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (!mine)
+        return -EBUSY;
+    if (first) { /* those on their way are counted when this can be had */
+        (void)pthread_rwlock_wrlock(&engine->opening);
+        (void)pthread_rwlock_unlock(&engine->opening);
+    }
+    return (int)cf_passthrough_writers(engine, ret_inos, max);
+}
+
 int cf_engine_freeze(struct cf_engine *engine, uint64_t fh)
 {
-    if (!pass_freezer(engine, 0, fh))
+    pthread_mutex_lock(&engine->lock);
+    bool held = engine->holding && engine->freezer == fh && !engine->frozen;
+    pthread_mutex_unlock(&engine->lock);
+    if (!held && !pass_freezer(engine, 0, fh))
         return -EBUSY;
-    int r = flush_mappings(engine);
+    int r = held ? cf_passthrough_wait_held(engine, HOLD_SECONDS) : 0;
+    if (r == 0)
+        r = flush_mappings(engine);
     if (r == 0) {
         set_frozen(engine, true);
         r = cf_union_freeze(engine->u);
@@ -144,37 +204,30 @@ int cf_engine_freeze(struct cf_engine *engine, uint64_t fh)
 
 int cf_engine_thaw(struct cf_engine *engine, uint64_t fh)
 {
-    pthread_mutex_lock(&engine->lock);
-    bool mine = fh && engine->freezer == fh && engine->frozen;
-    if (mine)
-        engine->frozen = false;
-    pthread_mutex_unlock(&engine->lock);
-    if (!mine)
-        return -EPERM;
-    cf_union_thaw(engine->u);
-    (void)pass_freezer(engine, fh, 0);
-    process_parked(engine);
-    return 0;
+    return end_freeze(engine, fh) ? 0 : -EPERM;
 }
 
-/* Requests whose arguments decide are looked at; all others are told by their number. */
-static bool changes_something(const struct fuse_buf *buf)
+static bool opens_for_writing(const struct fuse_buf *buf)
 {
-    static const uint32_t changing[] = {
-        FUSE_SETATTR,         FUSE_SYMLINK,
-        FUSE_MKNOD,           FUSE_MKDIR,
-        FUSE_UNLINK,          FUSE_RMDIR,
-        FUSE_RENAME,          FUSE_LINK,
-        FUSE_WRITE,           FUSE_SETXATTR,
-        FUSE_REMOVEXATTR,     FUSE_CREATE,
-        FUSE_RENAME2,         FUSE_FALLOCATE,
-        FUSE_COPY_FILE_RANGE, 51 /* FUSE_TMPFILE, younger than the headers of Debian 12 */,
-    };
     const struct fuse_in_header *header = buf->mem;
     const struct fuse_open_in *open_in = (const void *)(header + 1);
 
     if (header->opcode == FUSE_OPEN && buf->size >= sizeof(*header) + sizeof(*open_in))
         return (open_in->flags & (O_ACCMODE | O_TRUNC)) != O_RDONLY;
+    return header->opcode == FUSE_CREATE || header->opcode == TMPFILE;
+}
+
+static bool changes_something(const struct fuse_buf *buf)
+{
+    static const uint32_t changing[] = {
+        FUSE_SETATTR,     FUSE_SYMLINK, FUSE_MKNOD,     FUSE_MKDIR,           FUSE_UNLINK,
+        FUSE_RMDIR,       FUSE_RENAME,  FUSE_LINK,      FUSE_WRITE,           FUSE_SETXATTR,
+        FUSE_REMOVEXATTR, FUSE_RENAME2, FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE,
+    };
+    const struct fuse_in_header *header = buf->mem;
+
+    if (opens_for_writing(buf))
+        return true;
     for (size_t i = 0; i < CF_COUNT(changing); i++)
         if (header->opcode == changing[i])
             return true;
@@ -213,24 +266,42 @@ static bool interrupt_parked(struct cf_engine *engine, const struct fuse_buf *bu
     struct cf_parked *parked = take_parked(engine, interrupt->unique);
     if (!parked)
         return false;
-    const struct fuse_out_header reply = {
-        .len = sizeof(reply), .error = -EINTR, .unique = interrupt->unique};
-    if (write(fuse_session_fd(engine->session), &reply, sizeof(reply)) < 0)
-        cf_log(CF_LOG_DEBUG, "cannot answer an interrupted request: %s", strerror(errno));
+    answer(engine, interrupt->unique, -EINTR);
     free(parked->buf.mem);
     free(parked);
     return true;
 }
 
-static bool append_parked(struct cf_engine *engine, const struct fuse_buf *buf)
+static bool append_parked(struct cf_engine *engine, const struct fuse_buf *buf, bool holds)
 {
     struct cf_parked *parked = malloc(sizeof(*parked));
     if (!parked)
         return false; /* waits inside the union instead */
-    *parked = (struct cf_parked){.buf = *buf, .next = NULL};
+    *parked = (struct cf_parked){.buf = *buf, .holds = holds};
     *engine->parked_end = parked;
     engine->parked_end = &parked->next;
     return true;
+}
+
+/*
+ * An FSYNC that comes while the freezer holds writers back, on an inode that is written to past us:
+ * its caller keeps the kernel's lock of the inode. Anybody's will do; the freezer's own (holds) has
+ * nothing to write out.
+ */
+static bool holds_back(struct cf_engine *engine, const struct fuse_buf *buf, bool *ret_fsync,
+                       bool *ret_holds)
+{
+    const struct fuse_in_header *header = buf->mem;
+    const struct fuse_fsync_in *in = (const void *)(header + 1);
+
+    if (header->opcode != FUSE_FSYNC || buf->size < sizeof(*header) + sizeof(*in))
+        return false;
+    pthread_mutex_lock(&engine->lock);
+    bool holding = engine->holding;
+    pthread_mutex_unlock(&engine->lock);
+    *ret_fsync = holding && cf_passthrough_hold(engine, header->nodeid);
+    *ret_holds = *ret_fsync && ((const struct cf_handle *)(uintptr_t)in->fh)->holder;
+    return *ret_fsync;
 }
 
 bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf)
@@ -239,10 +310,12 @@ bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf)
         return false;
     if (((const struct fuse_in_header *)buf->mem)->opcode == FUSE_INTERRUPT)
         return interrupt_parked(engine, buf);
-    if (!changes_something(buf))
+    bool changes = changes_something(buf), fsync = false, holds = false;
+    if (!changes && !holds_back(engine, buf, &fsync, &holds))
         return false;
     pthread_mutex_lock(&engine->lock);
-    bool parked = engine->frozen && append_parked(engine, buf);
+    bool wait = fsync || engine->frozen || (engine->holding && opens_for_writing(buf));
+    bool parked = wait && append_parked(engine, buf, holds);
     pthread_mutex_unlock(&engine->lock);
     if (parked)
         *buf = (struct fuse_buf){0};

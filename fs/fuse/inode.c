@@ -178,6 +178,22 @@ void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
         (void)fuse_reply_ioctl(req, 0, &engine->info, sizeof(engine->info));
         return;
     }
+    if (cmd == CF_IOC_TRANSPORT && out_size >= sizeof(struct cf_ioctl_transport)) {
+        struct cf_ioctl_transport transport = engine->transport;
+        for (size_t i = 0; i < CF_OPCODES; i++)
+            transport.requests[i] = engine->requests[i];
+        (void)fuse_reply_ioctl(req, 0, &transport, sizeof(transport));
+        return;
+    }
+    if (cmd == CF_IOC_HOLD && out_size >= sizeof(struct cf_ioctl_hold)) {
+        struct cf_ioctl_hold hold = {0};
+        r = cf_engine_hold(engine, fi->fh, hold.inos, CF_COUNT(hold.inos));
+        if (r >= 0) {
+            hold.count = (uint32_t)r;
+            (void)fuse_reply_ioctl(req, 0, &hold, sizeof(hold));
+            return;
+        }
+    }
     if (cmd == CF_IOC_FREEZE)
         r = cf_engine_freeze(engine, fi->fh);
     else if (cmd == CF_IOC_THAW)

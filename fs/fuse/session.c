@@ -19,7 +19,6 @@
 
 #define THREADS_DEFAULT 4
 #define THREADS_MAX 64
-#define MAX_WRITE (1u << 20)
 /* Requests of a worker between two trims: some 10 MiB of a tree, as readdirplus walks it. */
 #define TRIM_PERIOD 512u
 
@@ -59,10 +58,12 @@ bool cf_engine_kill_priv(void)
     return kill_priv;
 }
 
-void cf_engine_note_request(const struct fuse_buf *buf)
+void cf_engine_note_request(struct cf_engine *engine, const struct fuse_buf *buf)
 {
-    kill_priv = false;
     const struct fuse_in_header *header = buf->mem;
+    kill_priv = false;
+    if (buf->size >= sizeof(*header) && header->opcode < CF_OPCODES)
+        atomic_fetch_add_explicit(&engine->requests[header->opcode], 1, memory_order_relaxed);
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
     const struct fuse_write_in *write_in = (const void *)(header + 1);
     const struct fuse_open_in *open_in = (const void *)(header + 1);
@@ -78,26 +79,10 @@ void cf_engine_note_request(const struct fuse_buf *buf)
 #endif
 }
 
-/* What the kernel and libfuse both know is used; the rest is done without. */
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-    static const unsigned int wanted =
-        FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT |
-        FUSE_CAP_DONT_MASK | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_IOCTL_DIR | FUSE_CAP_READDIRPLUS |
-        FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
-        FUSE_CAP_EXPLICIT_INVAL_DATA;
     struct cf_engine *engine = userdata;
-
-    conn->want = conn->capable & wanted;
-#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
-    conn->want |= conn->capable & FUSE_CAP_HANDLE_KILLPRIV_V2;
-#endif
-    if (!engine->unchecked) /* for it makes the kernel check permissions, too */
-        conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
-    conn->max_write = MAX_WRITE;
-    conn->max_background = 64;
-    conn->congestion_threshold = 48;
-    conn->time_gran = 1;
+    cf_engine_init(engine, conn);
     engine->initialised = true;
 }
 
@@ -130,7 +115,7 @@ static void *work(void *arg)
             cf_union_trim(engine->u);
         if (cf_engine_park(engine, &buf))
             continue;
-        cf_engine_note_request(&buf);
+        cf_engine_note_request(engine, &buf);
         fuse_session_process_buf(engine->session, &buf);
     }
     free(buf.mem);
@@ -298,6 +283,7 @@ static int run_session(struct cf_engine *engine, const struct cf_fuse_session *s
     r = signal_fd < 0 ? cf_fail_errno(err, errno, "cannot make a signalfd")
                       : serve(engine, session, signal_fd, err);
     cf_engine_drop_parked(engine);
+    cf_passthrough_done(engine);
     cf_union_set_changed(engine->u, NULL, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
@@ -307,10 +293,21 @@ int cf_fuse_run(struct cf_union *u, const struct cf_fuse_session *session, struc
 {
     struct cf_engine engine = {
         .u = u, .mountpoint = session->mountpoint, .unchecked = session->unchecked};
+    pthread_rwlockattr_t fair;
 
     engine.parked_end = &engine.parked;
-    pthread_mutex_init(&engine.lock, NULL);
+    engine.transport.threads = session->threads ? session->threads : THREADS_DEFAULT;
+    (void)pthread_rwlockattr_init(&fair); /* a freezer does not wait for ever */
+    (void)pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    (void)pthread_rwlock_init(&engine.opening, &fair);
+    (void)pthread_rwlockattr_destroy(&fair);
+    (void)pthread_mutex_init(&engine.lock, NULL);
+    (void)pthread_mutex_init(&engine.opens, NULL);
+    (void)pthread_cond_init(&engine.holding_changed, NULL);
     int r = run_session(&engine, session, err);
-    pthread_mutex_destroy(&engine.lock);
+    (void)pthread_cond_destroy(&engine.holding_changed);
+    (void)pthread_mutex_destroy(&engine.opens);
+    (void)pthread_mutex_destroy(&engine.lock);
+    (void)pthread_rwlock_destroy(&engine.opening);
     return r;
 }

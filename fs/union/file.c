@@ -17,6 +17,7 @@ struct cf_file {
     int flags;             /* of open(2) */
     pthread_mutex_t lock;  /* guards what follows */
     bool routed, upper;    /* content is known; it is the upper file itself */
+    bool privileged;       /* it was setuid or setgid when the upper file was opened */
     uint32_t version;
     uint64_t epoch;
     int fd; /* -1: content is in memory */
@@ -122,6 +123,7 @@ static int route_to_upper(struct cf_file *file)
     r = cf_upper_read(fd, "", file->u->user, &entry);
     if (r)
         return r;
+    file->privileged = entry.attr.st_mode & (S_ISUID | S_ISGID);
     r = entry.metacopy ? route_to_content(file, &entry)
                        : set_route(file, CF_TAKE_FD(fd), true, NULL, 0);
     cf_upper_entry_done(&entry);
@@ -282,6 +284,31 @@ ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t 
         done += (size_t)n;
     }
     return (ssize_t)done;
+}
+
+/* ---- passthrough ---- */
+
+int cf_file_backing(struct cf_file *file, bool *ret_owned)
+{
+    (void)pthread_mutex_lock(&file->lock);
+    int r = route(file);
+    if (!r && (!file->upper || file->privileged))
+        r = -ENOTSUP;
+    if (!r)
+        r = is_writable(file) ? file->fd : cf_at_open(file->fd, "", O_RDWR);
+    (void)pthread_mutex_unlock(&file->lock);
+    *ret_owned = r >= 0 && !is_writable(file);
+    return r;
+}
+
+void cf_file_set_stale(struct cf_file *file)
+{
+    file->node->stale = true;
+}
+
+bool cf_file_take_stale(struct cf_file *file)
+{
+    return atomic_exchange(&file->node->stale, false);
 }
 
 int cf_file_sync(struct cf_file *file, bool data_only)

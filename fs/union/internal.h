@@ -66,6 +66,7 @@ struct cf_vnode {
     uint8_t flags;            /* enum cf_vnode_flag; ns */
     uint8_t name_len;         /* ns */
     uint8_t type;             /* S_IFMT bits >> 12 */
+    atomic_bool stale;        /* see cf_file_set_stale */
 };
 
 struct cf_dirslot {

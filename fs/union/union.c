@@ -32,6 +32,11 @@ void cf_union_close(struct cf_union *u)
     free(u);
 }
 
+bool cf_union_is_read_only(const struct cf_union *u)
+{
+    return u->read_only;
+}
+
 void cf_union_trim(struct cf_union *u)
 {
     cf_lower_trim(u);

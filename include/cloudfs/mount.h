@@ -29,6 +29,38 @@ struct cf_ioctl_info {
 #define CF_IOC_INFO _IOR('c', 1, struct cf_ioctl_info)
 #define CF_IOC_FREEZE _IO('c', 2) /* thawed by CF_IOC_THAW, or when the descriptor is closed */
 #define CF_IOC_THAW _IO('c', 3)
+/* How requests reach the daemon, and how many came so far. */
+#define CF_OPCODES 64 /* of linux/fuse.h */
+struct cf_ioctl_transport {
+    char libfuse[16];
+    char passthrough[80], io_uring[80]; /* "yes", or "no: " and why */
+    uint32_t threads;                   /* at most */
+    uint32_t max_write, max_readahead;  /* bytes */
+    uint32_t features;                  /* bits of enum cf_transport_feature */
+    uint64_t requests[CF_OPCODES];
+};
+enum cf_transport_feature {
+    CF_TRANSPORT_READDIRPLUS = 1 << 0,
+    CF_TRANSPORT_KILLPRIV = 1 << 1, /* the kernel tells when to clear setuid: no xattr requests */
+    CF_TRANSPORT_PARALLEL_DIROPS = 1 << 2,
+    CF_TRANSPORT_NO_OPENDIR = 1 << 3,
+    CF_TRANSPORT_WRITEBACK = 1 << 4,
+    CF_TRANSPORT_POSIX_ACL = 1 << 5,
+};
+#define CF_IOC_TRANSPORT _IOR('c', 5, struct cf_ioctl_transport)
+/*
+ * To be called, until it gives none, before CF_IOC_FREEZE of the same descriptor: opens for writing
+ * wait from now on, and these inodes are written to past the daemon (FUSE passthrough). The freezer
+ * opens each by handle (FUSE's: number, generation 0) with CF_HOLD_FLAGS and calls fsync(2) in a
+ * thread of its own, which returns after the thaw: meanwhile the kernel keeps the lock of the
+ * inode, that all writes need. What a shared mapping writes is not kept back.
+ */
+struct cf_ioctl_hold {
+    uint32_t count, reserved;
+    uint64_t inos[64];
+};
+#define CF_IOC_HOLD _IOR('c', 4, struct cf_ioctl_hold)
+#define CF_HOLD_FLAGS (O_NONBLOCK | O_NOATIME | O_DSYNC)
 
 enum cf_mount_state {
     CF_MOUNT_LIVE, /* a daemon answers */
@@ -123,13 +155,21 @@ int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool dis
 /* Keeps changes out while open: flushes what the kernel still holds, and freezes (live mounts) or
  * takes the mount's lock (idle ones). -EBUSY: frozen by another. Ends with thaw, or with the
  * process. */
+struct cf_hold; /* a thread that keeps writers of one file back */
 struct cf_freeze {
     int fd;
     bool live;
+    struct cf_hold *holds;
 };
 int cf_mount_freeze(struct cf_store *store, const struct cf_mount *mount,
                     struct cf_freeze *ret_freeze, struct cf_error *err);
 void cf_mount_thaw(struct cf_freeze *freeze);
+
+/* What a live mount says of itself. -ENOTCONN: it is not live; -ENOTTY: it is another engine's. */
+int cf_mount_transport(const struct cf_mount *mount, struct cf_ioctl_transport *ret_transport,
+                       struct cf_error *err);
+/* FUSE's own name of a request, or NULL. */
+const char *cf_transport_request_name(unsigned int opcode);
 
 /* Records a new base image for a mount (commit --advance) - only while idle, with an empty upper.
  */

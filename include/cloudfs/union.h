@@ -67,6 +67,7 @@ int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_
                   struct cf_error *err);
 void cf_union_close(struct cf_union *u);
 CF_DEFINE_CLEANUP(struct cf_union *, cf_union_close)
+bool cf_union_is_read_only(const struct cf_union *u);
 /* Drops the lower tree's pages from the resident memory; see cf_tree_trim. To call now and then. */
 void cf_union_trim(struct cf_union *u);
 
@@ -143,6 +144,17 @@ ssize_t cf_file_read(struct cf_file *file, void *data, size_t len, off_t offset)
 /* At offset, O_APPEND or not: the caller knows the end. kill_priv: clear setuid and setgid. */
 ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t offset,
                       bool kill_priv);
+/*
+ * For a caller that lets others write past the union (FUSE passthrough): a descriptor of the upper
+ * file itself, open for writing whatever the file was opened for, so that commit sees that it is in
+ * use. The caller closes it when *ret_owned says so; else it is the file's. -ENOTSUP: the content
+ * is not the upper's own, or might become another file's; -errno where the disk does not let us.
+ */
+int cf_file_backing(struct cf_file *file, bool *ret_owned);
+/* A mark that the caller keeps on the inode as long as it is referenced, for its own use: what it
+ * cached of the content is older than the content. take: gives and clears it. */
+void cf_file_set_stale(struct cf_file *file);
+bool cf_file_take_stale(struct cf_file *file);
 int cf_file_sync(struct cf_file *file, bool data_only);
 int cf_file_flush(struct cf_file *file); /* what close(2) has to report */
 int cf_file_allocate(struct cf_file *file, int mode, off_t offset, off_t len);

@@ -13,10 +13,11 @@ echo old >"$work/src/d/file"
 "$CLOUDFS" mount test/freeze:1 "$work/m"
 upper=$CLOUDFS_ROOT/mounts/$("$CLOUDFS" -q mount)/upper
 
+export PYTHONPATH="$top/tests/lib" PYTHONDONTWRITEBYTECODE=1
 timeout 60 python3 - "$work/m" "$upper" <<'PYTHON'
 import errno, fcntl, mmap, os, signal, subprocess, sys, threading, time
+from freeze import FREEZE, THAW, Freeze
 
-FREEZE, THAW = 0x6302, 0x6303
 m, upper = sys.argv[1], sys.argv[2]
 
 
@@ -122,12 +123,11 @@ busy = [threading.Thread(target=write, args=(i,)) for i in range(8)]
 for t in busy:
     t.start()
 for i in range(30):
-    fcntl.ioctl(root, FREEZE)
-    before = sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(upper))
-    time.sleep(0.01)
-    after = sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(upper))
-    check("the upper while frozen", after == before, True)
-    fcntl.ioctl(root, THAW)
+    with Freeze(m):
+        before = sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(upper))
+        time.sleep(0.01)
+        after = sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(upper))
+        check("the upper while frozen", after == before, True)
 stop.set()
 for t in busy:
     t.join(20)

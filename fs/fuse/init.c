@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is agreed on with the kernel in INIT: all that kernel, libfuse and privileges offer is used.
+ */
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cloudfs/io.h>
+
+#include "engine.h"
+
+#define MAX_WRITE (1u << 20)
+#define INIT_USER_NS 0xEFFFFFFDu /* PROC_USER_INIT_INO */
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+static bool want(struct fuse_conn_info *conn, uint64_t flag)
+{
+    return fuse_set_feature_flag(conn, flag);
+}
+#else
+static bool want(struct fuse_conn_info *conn, unsigned int flag)
+{
+    conn->want |= conn->capable & flag;
+    return conn->capable & flag;
+}
+#endif
+
+#ifdef FUSE_CAP_PASSTHROUGH
+/* Backing files may only be named with CAP_SYS_ADMIN in the first user namespace. */
+static bool is_privileged(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+    struct stat st;
+
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[0].effective & (1u << CAP_SYS_ADMIN)) != 0 &&
+           stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INIT_USER_NS;
+}
+#endif
+
+/* NULL, or why not. */
+static const char *start_passthrough(struct cf_engine *engine, struct fuse_conn_info *conn)
+{
+    if (cf_union_is_read_only(engine->u))
+        return "nothing is written here";
+#ifdef FUSE_CAP_PASSTHROUGH
+    if (!is_privileged())
+        return "needs CAP_SYS_ADMIN, outside of a user namespace";
+    if (!want(conn, FUSE_CAP_PASSTHROUGH))
+        return "the kernel has none (6.9 or later)";
+    return cf_passthrough_init(engine) ? NULL : "out of memory";
+#else
+    (void)conn;
+    return "built with a libfuse that has none (3.17 or later)";
+#endif
+}
+
+/* A request may be answered later, by another thread: the rings of libfuse 3.18 cannot do that. */
+static const char *uring_state(void)
+{
+    return access("/sys/module/fuse/parameters/enable_uring", F_OK) < 0
+               ? "the kernel has none (6.14 or later)"
+               : "a freeze needs requests that wait, which libfuse's rings cannot set aside";
+}
+
+static void set_state(char *ret, size_t size, const char *why_not)
+{
+    (void)snprintf(ret, size, "%s%s", why_not ? "no: " : "yes", why_not ? why_not : "");
+}
+
+void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn)
+{
+    struct cf_ioctl_transport *t = &engine->transport;
+
+    conn->want = 0; /* none of libfuse's own choices */
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+    conn->want_ext = 0;
+#endif
+    want(conn, FUSE_CAP_ASYNC_READ);
+    want(conn, FUSE_CAP_ATOMIC_O_TRUNC);
+    want(conn, FUSE_CAP_EXPORT_SUPPORT);
+    want(conn, FUSE_CAP_DONT_MASK);
+    want(conn, FUSE_CAP_SPLICE_WRITE);
+    want(conn, FUSE_CAP_IOCTL_DIR);
+    want(conn, FUSE_CAP_ASYNC_DIO);
+    want(conn, FUSE_CAP_CACHE_SYMLINKS);
+    want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA);
+    if (!engine->unchecked) /* for it makes the kernel check permissions, too */
+        (void)want(conn, FUSE_CAP_POSIX_ACL);
+    if (want(conn, FUSE_CAP_READDIRPLUS))
+        t->features |= CF_TRANSPORT_READDIRPLUS;
+    if (want(conn, FUSE_CAP_PARALLEL_DIROPS))
+        t->features |= CF_TRANSPORT_PARALLEL_DIROPS;
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
+    if (want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2))
+        t->features |= CF_TRANSPORT_KILLPRIV;
+#endif
+    conn->max_write = MAX_WRITE;
+    conn->max_background = 64;
+    conn->congestion_threshold = 48;
+    conn->time_gran = 1;
+    set_state(t->passthrough, sizeof(t->passthrough), start_passthrough(engine, conn));
+    set_state(t->io_uring, sizeof(t->io_uring), uring_state());
+    (void)snprintf(t->libfuse, sizeof(t->libfuse), "%s", fuse_pkgversion());
+    t->max_write = conn->max_write;
+    t->max_readahead = conn->max_readahead;
+}
