@@ -77,7 +77,7 @@ if "$CLOUDFS" --help | grep -q '^  commit '; then
 else
     skip_part "no commit in this build: its wrong uses"
 fi
-for command in gc fsck df info version; do
+for command in gc fsck df version; do
     wrong "too many arguments: 'x'" "$command" x
 done
 
