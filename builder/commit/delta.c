@@ -649,60 +649,11 @@ static int read_index(struct delta *delta, struct cf_error *err)
     return 0;
 }
 
-/* Marks the directories above one that has such a name. */
-static int mark_up(struct delta *delta, uint64_t dir)
-{
-    uint64_t parent = dir;
-    int r = 0;
-
-    while (r == 0 && !cf_nid_set_has(&delta->visit, dir)) {
-        r = cf_nid_set_add(&delta->visit, dir);
-        if (r == 0)
-            r = cf_tree_parent(delta->tree, dir, &parent);
-        if (dir == parent)
-            break;
-        dir = parent;
-    }
-    return r;
-}
-
-struct dirs {
-    uint64_t *list;
-    size_t count, room;
-};
-
-static int dirs_push(struct dirs *dirs, uint64_t nid)
-{
-    if (dirs->count == dirs->room) {
-        size_t room = dirs->room ? dirs->room * 2 : 64;
-        uint64_t *grown = realloc(dirs->list, room * sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        dirs->list = grown;
-        dirs->room = room;
-    }
-    dirs->list[dirs->count++] = nid;
-    return 0;
-}
-
 /* Where in the image the names of those inodes are: the one step that reads all of its tree. */
 static int find_indexed(struct delta *delta, struct cf_error *err)
 {
-    struct dirs dirs = {0};
-    struct cf_dirent entry;
-    int r = delta->indexed.count ? dirs_push(&dirs, cf_tree_root(delta->tree)) : 0;
+    int r = cf_tree_find_names(delta->tree, &delta->indexed, &delta->visit);
 
-    while (r >= 0 && dirs.count > 0) {
-        uint64_t dir = dirs.list[--dirs.count], cookie = 0;
-        while (r >= 0 && (r = cf_tree_readdir(delta->tree, dir, cookie, &entry)) > 0) {
-            cookie = entry.next;
-            if (entry.type == DT_DIR)
-                r = dirs_push(&dirs, entry.nid);
-            else if (cf_nid_set_has(&delta->indexed, entry.nid))
-                r = mark_up(delta, dir);
-        }
-    }
-    free(dirs.list);
     return r < 0 ? cf_fail_errno(err, -r, "cannot read the tree of the mount's image") : 0;
 }
 

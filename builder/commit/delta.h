@@ -16,6 +16,7 @@
 
 #include <cloudfs/buf.h>
 #include <cloudfs/commit.h>
+#include <cloudfs/nid_set.h>
 #include <cloudfs/tree.h>
 #include <cloudfs/union.h>
 
@@ -39,10 +40,6 @@ struct delta_file {
 
 struct delta_group; /* the names of one inode */
 struct delta_frame;
-struct nid_set {
-    uint64_t *slots; /* open addressing; UINT64_MAX: free */
-    size_t count, room;
-};
 
 struct delta {
     /* Set by the caller. */
@@ -68,19 +65,15 @@ struct delta {
     struct cf_buf path;
     struct delta_group *groups;
     size_t group_count, group_room;
-    struct nid_set indexed; /* lower hard links whose inode is in work/index */
-    struct nid_set visit;   /* image directories that have names of them below */
-    struct nid_set whole;   /* inodes of which every name is to be shipped */
+    struct cf_nid_set indexed; /* lower hard links whose inode is in work/index */
+    struct cf_nid_set visit;   /* image directories that have names of them below */
+    struct cf_nid_set whole;   /* inodes of which every name is to be shipped */
     int index_fd;
 };
 
 /* Walks. The upper must not change meanwhile. */
 int cf_delta_walk(struct delta *delta, struct cf_error *err);
 void cf_delta_done(struct delta *delta);
-
-int cf_nid_set_add(struct nid_set *set, uint64_t nid); /* -ENOMEM */
-bool cf_nid_set_has(const struct nid_set *set, uint64_t nid);
-void cf_nid_set_done(struct nid_set *set);
 
 /* ---- delta_entry.c: one thing that the mount shows ---- */
 

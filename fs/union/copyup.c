@@ -95,20 +95,25 @@ static int publish(struct cf_union *u, struct cf_vnode *node, const char *temp)
     return 0;
 }
 
-/* Of a file that still has the name of its lower counterpart. */
-static int lower_file_path(struct cf_union *u, const struct cf_vnode *node, struct cf_buf *ret_path)
+/* Of a file whose lower counterpart is in the lower part of its directory: under the name of a
+ * relative redirect (the kernel's, of a rename there), else under its own. */
+static int lower_file_path(struct cf_union *u, const struct cf_vnode *node, const char *redirect,
+                           struct cf_buf *ret_path)
 {
     int r = cf_lower_path(u, node->parent->nid, ret_path);
     if (!r)
         r = cf_buf_add_char(ret_path, '/');
-    return r ? r : cf_buf_add(ret_path, node->name, node->name_len);
+    if (r)
+        return r;
+    return redirect ? cf_buf_add_str(ret_path, redirect)
+                    : cf_buf_add(ret_path, node->name, node->name_len);
 }
 
 /* The redirect that lets the kernel find the content under any name. */
 static int set_origin_path(struct cf_union *u, struct cf_vnode *node, const char *temp)
 {
     struct cf_buf path cf_autobuf = CF_BUF_INIT;
-    int r = lower_file_path(u, node, &path);
+    int r = lower_file_path(u, node, NULL, &path);
     return r ? r : cf_upper_set_redirect(u, u->work_fd, temp, path.data);
 }
 
@@ -170,15 +175,14 @@ int cf_vnode_set_redirect(struct cf_union *u, struct cf_vnode *node)
     if (r)
         return r;
     bool wanted = cf_vnode_is_dir(node) ? node->nid != CF_NID_NONE : entry.metacopy && !entry.stub;
-    bool have = entry.redirect && entry.redirect[0] == '/';
-    cf_upper_entry_done(&entry);
-    if (!wanted || have)
+    char *redirect cf_autofree = entry.redirect;
+    if (!wanted || (redirect && *redirect == '/'))
         return 0;
     struct cf_buf path cf_autobuf = CF_BUF_INIT;
     if (cf_vnode_is_dir(node))
         r = cf_lower_path(u, node->nid, &path);
     else if (node->parent && node->parent->nid != CF_NID_NONE)
-        r = lower_file_path(u, node, &path);
+        r = lower_file_path(u, node, redirect, &path);
     else
         return 0; /* T.cloudfs.ino says it */
     if (!r)

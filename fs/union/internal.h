@@ -234,6 +234,9 @@ int cf_upper_set_links(struct cf_union *u, int fd, const char *name, uint32_t li
 /* While a metacopy is being filled: the mtime that users see. */
 int cf_upper_set_mtime(struct cf_union *u, int fd, const char *name, const struct timespec *mtime);
 int cf_upper_get_mtime(struct cf_union *u, int fd, const char *name, struct timespec *ret_mtime);
+/* Where content was being written when we were killed: the mtime that counts goes to the disk. */
+int cf_upper_settle_mtime(struct cf_union *u, int fd, const char *name,
+                          const struct cf_upper_entry *entry);
 bool cf_upper_is_metacopy(struct cf_union *u, int fd, const char *name);
 /* Whether override_stat is there. */
 bool cf_upper_is_overridden(int fd, const char *name);

@@ -38,7 +38,7 @@ static void find_counterpart(struct cf_union *u, struct cf_vnode *dir, struct cf
 {
     const struct cf_upper_entry *e = &f->entry;
     bool is_dir = S_ISDIR(e->attr.st_mode);
-    if (is_dir ? e->opaque && !e->redirect : !e->metacopy)
+    if (is_dir ? e->opaque : !e->metacopy)
         return;
     uint64_t nid = CF_NID_NONE;
     if (e->redirect) {

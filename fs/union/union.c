@@ -94,6 +94,9 @@ static int open_directories(struct cf_union *u, const struct cf_union_options *o
     u->index_fd = openat(u->work_fd, INDEX, OPEN_DIR | O_NOFOLLOW);
     if (u->index_fd < 0)
         return cf_fail_errno(err, errno, "open the index in the work directory");
+    r = u->user ? 0 : cf_upper_unsettle(u->upper_fd);
+    if (r && r != -EOPNOTSUPP && r != -EPERM)
+        return cf_fail_errno(err, -r, "prepare the upper directory");
     return cf_upper_prepare(u, err);
 }
 

@@ -9,6 +9,7 @@
  *   T.redirect    the lower counterpart: a name in the same directory, or an absolute lower path
  *   T.metacopy    empty: the file has metadata only
  *   T.cloudfs.ino, .object, .nlink   persistent number; content of a stub; lower names outside
+ *   T.cloudfs.kernel  of the root: settled, and where its stubs lead to
  *   T.cloudfs.mtime   of a metacopy with several names, while its content is being copied
  *   user.containers.override_stat    uid:gid:0mode:type, ordinary user only
  */
@@ -30,6 +31,7 @@
 #define OBJECT "cloudfs.object"
 #define LINKS "cloudfs.nlink"
 #define MTIME "cloudfs.mtime"
+#define SETTLED "cloudfs.kernel"
 
 #define PREFIX_ROOT "trusted.overlay."
 #define PREFIX_USER "user.overlay."
@@ -152,6 +154,17 @@ int cf_upper_get_mtime(struct cf_union *u, int fd, const char *name, struct time
     return get_mtime(u->user, fd, name, ret_mtime);
 }
 
+int cf_upper_settle_mtime(struct cf_union *u, int fd, const char *name,
+                          const struct cf_upper_entry *entry)
+{
+    struct timespec mtime;
+    if (entry->attr.st_nlink < 2 || get_mtime(u->user, fd, name, &mtime))
+        return 0;
+    const struct timespec times[2] = {entry->attr.st_atim, mtime};
+    int r = cf_at_utimens(fd, name, times);
+    return r ? r : remove_own(u->user, fd, name, MTIME);
+}
+
 /* metacopy first: without it the others mean nothing. */
 int cf_upper_clear_metacopy(struct cf_union *u, int fd, const char *name)
 {
@@ -206,6 +219,27 @@ int cf_upper_set_links(struct cf_union *u, int fd, const char *name, uint32_t li
     char text[16];
     int n = snprintf(text, sizeof(text), "%" PRIu32, links);
     return set_own(u->user, fd, name, LINKS, text, (size_t)n);
+}
+
+/* ---- settled for the kernel ---- */
+
+int cf_upper_settled(int upper_fd, char ret_stubs_dir[CF_STUBS_DIR_SIZE])
+{
+    ssize_t n = get_own(false, upper_fd, "", SETTLED, ret_stubs_dir, CF_STUBS_DIR_SIZE - 1);
+    if (n < 0)
+        return (int)n;
+    ret_stubs_dir[n] = 0;
+    return 0;
+}
+
+int cf_upper_set_settled(int upper_fd, const char *stubs_dir)
+{
+    return set_own(false, upper_fd, "", SETTLED, stubs_dir, strlen(stubs_dir));
+}
+
+int cf_upper_unsettle(int upper_fd)
+{
+    return remove_own(false, upper_fd, "", SETTLED);
 }
 
 /* ---- override_stat ---- */

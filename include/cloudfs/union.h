@@ -191,6 +191,27 @@ int cf_union_statfs(struct cf_union *u, struct statvfs *ret_statfs);
 int cf_union_freeze(struct cf_union *u);
 void cf_union_thaw(struct cf_union *u);
 
+/* ---- both engines on one upper ---- */
+
+/*
+ * Makes the upper fit for overlayfs in the kernel (trusted. uppers only): what the union keeps
+ * beside overlayfs's format becomes part of it. Nothing that users see changes. Nobody else may use
+ * the union. stub is called for each stub, maybe several times; its content is then looked for by
+ * the kernel in the directory ret_stubs_dir of the root of a lower layer, under ab/cdef ("": there
+ * are no stubs). Cost: a walk of the upper.
+ */
+#define CF_STUBS_DIR_SIZE 32
+typedef int cf_stub_fn(void *context, const struct cf_digest *object, uint64_t size);
+int cf_union_settle(struct cf_union *u, cf_stub_fn *stub, void *context,
+                    char ret_stubs_dir[CF_STUBS_DIR_SIZE], struct cf_error *err);
+/*
+ * Whether an upper is settled (0; -ENODATA: not), and the note that it is, which the union takes
+ * away when it opens the upper. Whoever makes stubs takes it away as well.
+ */
+int cf_upper_settled(int upper_fd, char ret_stubs_dir[CF_STUBS_DIR_SIZE]);
+int cf_upper_set_settled(int upper_fd, const char *stubs_dir);
+int cf_upper_unsettle(int upper_fd);
+
 /* ---- the upper's format, shared with commit ---- */
 
 #define CF_STUB_XATTR "overlay.cloudfs.object" /* behind trusted. or user.: 64 hex digits */
