@@ -193,7 +193,7 @@ int cli_mount(struct cli *cli, int argc, char **argv)
     bool ignored = false;
     const struct cli_option options[] = {
         {'r', "ro", NULL, CLI_FLAG, &mount.read_only, "read-only"},
-        {0, "engine", "E", CLI_STRING, &mount.engine, "fuse (default)"},
+        {0, "engine", "E", CLI_STRING, &mount.engine, "fuse (default) or kernel"},
         {0, "upper", "DIR", CLI_STRING, &mount.upper, "keep the changes in DIR"},
         {'o', "options", "OPTIONS", CLI_LIST, &mount_options, "as mount(8): ro, allow_other ..."},
         {'f', "foreground", NULL, CLI_FLAG, &mount.foreground, "stay until unmounted"},

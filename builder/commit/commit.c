@@ -19,6 +19,8 @@
 
 #define TOLD_PATHS 4 /* that created_by names */
 #define TOLD_BYTES 200
+#define MOVING_TRIES 8 /* an upper that is changed while it is read */
+#define MOVING_REST_NS 50000000
 
 void cf_commit_result_done(struct cf_commit_result *result)
 {
@@ -126,7 +128,32 @@ static int begin(struct commit *commit, struct cf_error *err)
         r = open_dir(mount->upper, &commit->delta.upper_fd, err);
     if (r == 0)
         r = open_dir(mount->work, &commit->delta.work_fd, err);
+    if (r == 0 && commit->freeze.moving)
+        r = cf_upper_trace(commit->delta.upper_fd, &commit->seen, err);
     return r;
+}
+
+/* Where nothing holds changes back: whether there were any since begin. */
+static bool is_moved(const struct commit *commit)
+{
+    struct cf_digest now;
+
+    return commit->freeze.moving && commit->delta.upper_fd >= 0 &&
+           (cf_upper_trace(commit->delta.upper_fd, &now, NULL) < 0 ||
+            !cf_digest_equal(&now, &commit->seen));
+}
+
+/* All content is in the store, and nothing of the layer is published yet. */
+static int finish_harvest(void *context, struct cf_error *err)
+{
+    struct harvest *harvest = context;
+    int r = cf_harvest_finish(harvest, err);
+
+    return r == 0 && is_moved(harvest->taken_context)
+               ? cf_fail(err, -EBUSY,
+                         "it is being changed all the time: commit it when it rests, "
+                         "or unmounted")
+               : r;
 }
 
 static void end_pause(void *context)
@@ -174,9 +201,15 @@ static int make_layer(struct commit *commit, struct cf_layer_info *ret_info, str
 {
     struct harvest harvest cf_cleanup(cf_harvest_done);
     const struct cf_mount *mount = commit->mount;
-    bool plain = mount->state != CF_MOUNT_LIVE || !strcmp(mount->engine, "fuse");
+    bool may_move = !commit->freeze.moving && can_rename(commit);
 
-    cf_harvest_init(&harvest, &commit->delta, plain && can_rename(commit));
+    /* Stubs have to be settled again before the kernel engine takes the upper. */
+    if (may_move && !mount->user_xattrs) {
+        int r = cf_upper_unsettle(commit->delta.upper_fd);
+        if (r < 0)
+            return cf_fail_errno(err, -r, "cannot write to the upper directory");
+    }
+    cf_harvest_init(&harvest, &commit->delta, may_move);
     harvest.taken = end_pause;
     harvest.taken_context = commit;
     struct cf_content_source source = cf_harvest_source(&harvest);
@@ -184,7 +217,7 @@ static int make_layer(struct commit *commit, struct cf_layer_info *ret_info, str
         .content = &source,
         .file_done = cf_harvest_file_done,
         .file_done_context = &harvest,
-        .before_publish = cf_harvest_finish,
+        .before_publish = finish_harvest,
         .before_publish_context = &harvest,
         .progress = commit->options->progress,
         .progress_context = commit->options->progress_context,
@@ -331,9 +364,10 @@ static int check_options(const struct cf_commit_options *options, struct cf_erro
     return options->name ? cf_reference_tagged(options->name, tagged, err) : 0;
 }
 
-static int commit_once(struct cf_store *store, const struct cf_mount *mount,
-                       const struct cf_commit_options *options, bool advance,
-                       struct cf_commit_result *ret_result, struct cf_error *err)
+/* *ret_again: what was read is of no use, for it was changed meanwhile. */
+static int commit_try(struct cf_store *store, const struct cf_mount *mount,
+                      const struct cf_commit_options *options, bool advance, bool *ret_again,
+                      struct cf_commit_result *ret_result, struct cf_error *err)
 {
     struct cf_commit_result result cf_cleanup(cf_commit_result_done) = {0};
     struct commit commit cf_cleanup(cf_commit_done) = {
@@ -345,6 +379,7 @@ static int commit_once(struct cf_store *store, const struct cf_mount *mount,
     };
     int r = run(&commit, &result, err);
 
+    *ret_again = (r < 0 || options->dry_run) && is_moved(&commit);
     if (r == 0 && advance && mount->upper)
         r = cf_mount_advance(store, mount, options->name, &result.image->manifest, err);
     if (r < 0)
@@ -352,6 +387,25 @@ static int commit_once(struct cf_store *store, const struct cf_mount *mount,
     *ret_result = result;
     result = (struct cf_commit_result){0};
     return 0;
+}
+
+/* What only looks is content with what it saw last. */
+static int commit_once(struct cf_store *store, const struct cf_mount *mount,
+                       const struct cf_commit_options *options, bool advance,
+                       struct cf_commit_result *ret_result, struct cf_error *err)
+{
+    bool again = false;
+    int r = commit_try(store, mount, options, advance, &again, ret_result, err);
+
+    for (int tries = 1; again && tries < MOVING_TRIES; tries++) {
+        const struct timespec rest = {.tv_nsec = MOVING_REST_NS};
+        cf_commit_result_done(ret_result);
+        (void)nanosleep(&rest, NULL);
+        if (err)
+            *err = (struct cf_error){0};
+        r = commit_try(store, mount, options, advance, &again, ret_result, err);
+    }
+    return r;
 }
 
 /* The mount as it was, on its new image or, after a failure, on the old one. */

@@ -93,7 +93,7 @@ function __cloudfs_value -S
         case build:--network
             printf '%s\n' none host
         case mount:--engine
-            echo fuse
+            printf '%s\n' fuse kernel
     end
 end
 

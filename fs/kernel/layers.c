@@ -117,8 +117,8 @@ void cf_layers_done(struct cf_layers *layers)
     cf_close_fd(&layers->stubs_fd);
 }
 
-int cf_layers_add(struct cf_layers *layers, int overlay_fd,
-                  const struct cf_kernel_mount *mount, struct cf_error *err)
+int cf_layers_add(struct cf_layers *layers, int overlay_fd, const struct cf_kernel_mount *mount,
+                  struct cf_error *err)
 {
     int r = mount->old_ways ? -EINVAL : add_each(layers, overlay_fd, mount->objects);
 

@@ -19,7 +19,7 @@ int cf_layers_open(struct cf_layers *layers, const struct cf_kernel_mount *mount
                    struct cf_error *err);
 void cf_layers_done(struct cf_layers *layers);
 /* Names them to an overlay in the making; they have to stay until that is made. */
-int cf_layers_add(struct cf_layers *layers, int overlay_fd,
-                  const struct cf_kernel_mount *mount, struct cf_error *err);
+int cf_layers_add(struct cf_layers *layers, int overlay_fd, const struct cf_kernel_mount *mount,
+                  struct cf_error *err);
 
 #endif

@@ -121,8 +121,10 @@ static int make(const struct cf_kernel_mount *m, struct cf_layers *layers, int *
         return cf_fail(err, r, "it takes root of the machine (CAP_SYS_ADMIN)");
     int mount_fd = r < 0 ? r : cf_fs_mount(fd, attributes(m));
     if (mount_fd < 0)
-        return cf_fail_errno(err, -mount_fd, "overlayfs does not mount it%s%s (the kernel's log "
-                             "tells more)", *why ? ": " : "", why);
+        return cf_fail_errno(err, -mount_fd,
+                             "overlayfs does not mount it%s%s (the kernel's log "
+                             "tells more)",
+                             *why ? ": " : "", why);
     *ret_fd = mount_fd;
     return 0;
 }

@@ -160,7 +160,7 @@ int cf_mount_advance_recover(struct cf_store *store, struct cf_mount *mount)
     if (r == -ENOENT)
         return 0;
     int lock_fd cf_autoclose = cf_mount_lock_open(store, mount->id);
-    if (lock_fd < 0 || cf_mount_lock_take(lock_fd) < 0)
+    if (lock_fd < 0 || cf_mount_lock_take(lock_fd) < 0 || cf_mount_is_in_kernel(mount))
         return 0; /* who holds it is at work on it */
     int empty = upper_is_empty(mount);
     if (r == 0 && empty > 0)

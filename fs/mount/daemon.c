@@ -45,9 +45,9 @@ static void tell_ready(void *context)
     cf_log(CF_LOG_INFO, "mounted %s on %s", start->mount->reference, start->mount->mountpoint);
     if (start->stack)
         return;
-    int fd cf_autoclose = openat(start->dir_fd, "mount.json", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) < 0 || fsync(start->dir_fd) < 0 || fsync(start->mounts_fd) < 0)
-        cf_log(CF_LOG_WARN, "cannot make the description durable: %s", strerror(errno));
+    int r = cf_start_sync(start);
+    if (r < 0)
+        cf_log(CF_LOG_WARN, "cannot make the description durable: %s", strerror(-r));
 }
 
 static int mount_it(const struct cf_start *start, int *ret_fd, struct cf_error *err)
@@ -97,16 +97,6 @@ static int serve(struct serving *serving, struct cf_union *u, struct cf_error *e
     return r;
 }
 
-/* A mount without changes leaves nothing behind: no entry in the upper, and the root's own
- * metadata as it was. */
-static bool is_unchanged(const struct cf_start *start, struct cf_union *u)
-{
-    if (start->mount->read_only || start->stack)
-        return true;
-    return start->own_upper && cf_dir_is_empty(start->upper_fd) == 1 &&
-           cf_root_is_same(u, start->tree);
-}
-
 static void tidy_up(const struct cf_start *start, bool unchanged)
 {
     if (start->stack)
@@ -139,7 +129,10 @@ int cf_daemon_run(struct cf_start *start, int *ready_fd, struct cf_error *err)
     if (r < 0)
         return r;
     cf_log(CF_LOG_INFO, "unmounted");
-    bool unchanged = is_unchanged(start, u);
+    /* A mount without changes leaves nothing behind: no entry in the upper, and the root's own
+     * metadata as it was. */
+    bool unchanged =
+        start->stack || cf_mount_is_unchanged(start->own_upper, start->upper_fd, u, start->tree);
     cf_union_close(CF_TAKE(u));
     tidy_up(start, unchanged);
     return 0;

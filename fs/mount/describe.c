@@ -127,6 +127,21 @@ bool cf_mount_is_dead_at(const char *mountpoint)
            (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
+/* No daemon: the kernel's own list tells, wherever it has been moved to. */
+static bool find_in_kernel(struct cf_store *store, struct cf_mount *mount)
+{
+    struct cf_mountinfo info = {0};
+    bool live =
+        cf_mountinfo_of_mount(mount->id, &info) == 1 && !strcmp(info.root, cf_store_root(store));
+    if (live) {
+        free(mount->mountpoint);
+        mount->mountpoint = CF_TAKE(info.point);
+        live = mount->mountpoint != NULL;
+    }
+    cf_mountinfo_done(&info);
+    return live;
+}
+
 static void find_state(struct cf_store *store, struct cf_mount *mount)
 {
     char path[64];
@@ -136,7 +151,9 @@ static void find_state(struct cf_store *store, struct cf_mount *mount)
     pid_t pid = fd >= 0 ? cf_mount_lock_read_pid(fd) : 0;
 
     mount->state = CF_MOUNT_IDLE;
-    if (held && pid) {
+    if (cf_mount_is_kernel(mount) && find_in_kernel(store, mount)) {
+        mount->state = CF_MOUNT_LIVE;
+    } else if (held && pid) {
         mount->state = CF_MOUNT_LIVE;
         mount->pid = pid;
     } else if (pid && cf_mount_is_dead_at(mount->mountpoint)) {

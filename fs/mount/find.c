@@ -90,6 +90,16 @@ static int ask_parent(const char *path, struct cf_ioctl_info *ret_info)
     return fd < 0 ? -errno : ask_info(fd, ret_info);
 }
 
+/* The kernel engine answers no ioctl; its line in the list of mounts says it. */
+static int take_info(const struct cf_mountinfo *info, struct cf_ioctl_info *ret_info)
+{
+    if (strlen(info->root) >= sizeof(ret_info->root))
+        return -ENAMETOOLONG;
+    (void)snprintf(ret_info->id, sizeof(ret_info->id), "%s", info->mount_id);
+    (void)snprintf(ret_info->root, sizeof(ret_info->root), "%s", info->root);
+    return 0;
+}
+
 static int ask(const char *path, struct cf_ioctl_info *ret_info)
 {
     struct cf_mountinfo info = {0};
@@ -100,12 +110,14 @@ static int ask(const char *path, struct cf_ioctl_info *ret_info)
         return -errno;
     /* Only a mount of ours is asked anything: others may hang, or take the ioctl for another. */
     bool ours = cf_mountinfo_of_fd(fd, &info) == 1 && info.ours;
+    bool kernel = ours && info.kernel;
+    int r = kernel ? take_info(&info, ret_info) : 0;
     cf_mountinfo_done(&info);
-    if (!ours)
-        return -ENOENT;
+    if (!ours || kernel)
+        return ours ? r : -ENOENT;
     if (fstat(fd, &st) < 0)
         return -errno;
-    int r = ask_object(fd, st.st_mode, ret_info);
+    r = ask_object(fd, st.st_mode, ret_info);
     return r < 0 && r != -ENOTCONN ? ask_parent(path, ret_info) : r;
 }
 

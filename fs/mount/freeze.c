@@ -147,13 +147,34 @@ static int freeze_live(const struct cf_mount *mount, struct cf_freeze *ret_freez
     return 0;
 }
 
+/*
+ * Nothing holds changes back in the kernel: whoever reads the upper has to look whether it changed
+ * meanwhile. The lock is shared among readers, and keeps a discard away.
+ */
+static int freeze_kernel(struct cf_store *store, const struct cf_mount *mount,
+                         struct cf_freeze *ret_freeze, struct cf_error *err)
+{
+    int lock_fd cf_autoclose = cf_mount_lock_open(store, mount->id);
+    int r = lock_fd < 0 ? lock_fd : cf_mount_lock_share(lock_fd);
+
+    if (r == -EBUSY)
+        return cf_fail(err, r, "mount %s is in use by another process", mount->id);
+    if (r < 0)
+        return cf_fail_errno(err, -r, "cannot lock mount %s", mount->id);
+    int fd cf_autoclose = open(mount->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || syncfs(fd) < 0) /* shared mappings too */
+        return cf_fail_errno(err, errno, "cannot write back %s", CF_QUOTE(mount->mountpoint));
+    *ret_freeze = (struct cf_freeze){.fd = CF_TAKE_FD(lock_fd), .moving = true};
+    return 0;
+}
+
 static int freeze_idle(struct cf_store *store, const struct cf_mount *mount,
                        struct cf_freeze *ret_freeze, struct cf_error *err)
 {
     int fd cf_autoclose = cf_mount_lock_open(store, mount->id);
-    int r = fd < 0 ? fd : cf_mount_lock_take_soon(fd);
-    if (r == -EBUSY)
-        return cf_fail(err, r, "mount %s is in use by another process", mount->id);
+    int r = fd < 0 ? fd : cf_mount_claim(mount, fd, err);
+    if (fd >= 0 && r < 0)
+        return r;
     if (r == 0) /* what a killed daemon left there would make the mount look live */
         r = cf_mount_lock_write_pid(fd, 0);
     if (r < 0)
@@ -166,6 +187,8 @@ int cf_mount_freeze(struct cf_store *store, const struct cf_mount *mount,
                     struct cf_freeze *ret_freeze, struct cf_error *err)
 {
     bool live = mount->state == CF_MOUNT_LIVE && cf_mount_is_shown(mount->mountpoint);
+    if (live && cf_mount_is_kernel(mount))
+        return freeze_kernel(store, mount, ret_freeze, err);
     return live ? freeze_live(mount, ret_freeze, err) : freeze_idle(store, mount, ret_freeze, err);
 }
 

@@ -79,6 +79,7 @@ int cf_mount_advance_recover(struct cf_store *store, struct cf_mount *mount);
  */
 int cf_mount_lock_open(struct cf_store *store, const char *id); /* -errno */
 int cf_mount_lock_take(int fd);                                 /* -EBUSY: somebody has it */
+int cf_mount_lock_share(int fd);                                /* with others who share it */
 /* Gives a daemon whose mount is gone a moment to end; then -EBUSY. */
 #define CF_MOUNT_GRACE_MS 3000
 int cf_mount_lock_take_soon(int fd);
@@ -93,17 +94,36 @@ pid_t cf_mount_lock_read_pid(int fd);           /* 0: none */
 
 struct cf_mountinfo {
     int id;
-    bool ours;   /* of type fuse.cloudfs */
-    char *point; /* heap, unescaped */
+    bool ours;                       /* of type fuse.cloudfs, or: */
+    bool kernel;                     /* an overlay of the kernel engine */
+    char mount_id[CF_MOUNT_ID_SIZE]; /* of that */
+    char *root;                      /* of that: its store; heap */
+    char *point;                     /* heap, unescaped */
 };
 void cf_mountinfo_done(struct cf_mountinfo *info);
 /* In text: the topmost mount at path (absolute, resolved), or (path NULL) the mount with that id.
  * 1 found, 0 not. */
 int cf_mountinfo_search(const char *text, const char *path, int id, struct cf_mountinfo *ret_info);
+/* The kernel engine's mount of that mount ID: the last made of several. */
+int cf_mountinfo_of_mount(const char *mount_id, struct cf_mountinfo *ret_info);
 int cf_mountinfo_at(const char *path, struct cf_mountinfo *ret_info);
 /* Whether a mount of ours is the topmost there. */
 bool cf_mount_is_shown(const char *mountpoint);
 int cf_mountinfo_of_fd(int fd, struct cf_mountinfo *ret_info);
+
+/* ---- kernel.c: mounts of the kernel engine, which have no daemon ---- */
+
+bool cf_mount_is_kernel(const struct cf_mount *mount); /* its engine is, or was the last time */
+/*
+ * Takes the lock of a mount that is not live for who works on it, patiently. -EBUSY, also where the
+ * kernel still has the upper: mounted elsewhere, or unmounted lazily.
+ */
+int cf_mount_claim(const struct cf_mount *mount, int lock_fd, struct cf_error *err);
+bool cf_mount_is_in_kernel(const struct cf_mount *mount); /* the kernel has the upper */
+/* Whether the mount, which the kernel has no longer, is without changes. */
+bool cf_kernel_left_nothing(struct cf_store *store, const struct cf_mount *mount);
+/* What can be refused before anything is made. */
+int cf_kernel_start_check(const struct cf_mount *mount, struct cf_error *err);
 
 /* ---- find.c ---- */
 
@@ -119,6 +139,9 @@ int cf_mount_pick(struct cf_mount *const *mounts, size_t count, const char *text
 
 /* Whether the root's owner, mode and xattrs are those of the image's root. */
 bool cf_root_is_same(struct cf_union *u, const struct cf_tree *tree);
+/* Whether a mount is without changes, so that nothing is kept of it. upper_fd -1: read-only. */
+bool cf_mount_is_unchanged(bool own_upper, int upper_fd, struct cf_union *u,
+                           const struct cf_tree *tree);
 
 /* ---- start.c, plain.c, daemon.c ---- */
 
@@ -128,6 +151,7 @@ struct cf_start {           /* what the daemon inherits */
     struct cf_settings settings;
     struct cf_tree *tree;
     struct cf_stack *stack; /* plain directories: no store, tree, objects, dir_fd and lock then */
+    int tree_fd;
     int objects_fd;
     int mounts_fd;
     int dir_fd;            /* mounts/<id> */
@@ -140,8 +164,8 @@ struct cf_start {           /* what the daemon inherits */
 };
 #define CF_START_INIT                                                                   \
     {                                                                                   \
-        .objects_fd = -1, .mounts_fd = -1, .dir_fd = -1, .upper_fd = -1, .work_fd = -1, \
-        .lock_fd = -1                                                                   \
+        .tree_fd = -1, .objects_fd = -1, .mounts_fd = -1, .dir_fd = -1, .upper_fd = -1, \
+        .work_fd = -1, .lock_fd = -1                                                    \
     }
 void cf_start_done(struct cf_start *start);
 /* The mount point: there, a directory, and free. */
@@ -160,5 +184,10 @@ int cf_start_run(struct cf_start *start, bool foreground, struct cf_error *err);
 int cf_daemon_run(struct cf_start *start, int *ready_fd, struct cf_error *err);
 /* Turns the process into a daemon that has only what start names, and runs it; never returns. */
 void cf_daemon_enter(struct cf_start *start, int ready_fd) __attribute__((noreturn));
+
+/* Mounts with the kernel engine, and returns (foreground: when it is unmounted). */
+int cf_kernel_start(struct cf_start *start, struct cf_error *err);
+/* Makes the description durable; for a new mount after it answers, so that nobody waits. */
+int cf_start_sync(const struct cf_start *start);
 
 #endif

@@ -22,12 +22,22 @@ int cf_mount_lock_open(struct cf_store *store, const char *id)
     return fd < 0 ? -errno : fd;
 }
 
-int cf_mount_lock_take(int fd)
+static int take(int fd, short type)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return 0;
     return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
+int cf_mount_lock_take(int fd)
+{
+    return take(fd, F_WRLCK);
+}
+
+int cf_mount_lock_share(int fd)
+{
+    return take(fd, F_RDLCK);
 }
 
 bool cf_mount_lock_is_held(int fd)

@@ -76,3 +76,11 @@ bool cf_root_is_same(struct cf_union *u, const struct cf_tree *tree)
     return cf_union_listxattr(u, CF_ROOT_INO, NULL, 0) == list_size(tree) &&
            each_xattr(u, tree, compare_xattr) == 0;
 }
+
+bool cf_mount_is_unchanged(bool own_upper, int upper_fd, struct cf_union *u,
+                           const struct cf_tree *tree)
+{
+    if (upper_fd < 0)
+        return true;
+    return own_upper && cf_dir_is_empty(upper_fd) == 1 && cf_root_is_same(u, tree);
+}

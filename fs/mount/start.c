@@ -28,6 +28,7 @@ void cf_start_done(struct cf_start *start)
     cf_close_fd(&start->upper_fd);
     cf_close_fd(&start->work_fd);
     cf_close_fd(&start->lock_fd);
+    cf_close_fd(&start->tree_fd);
     cf_tree_close(start->tree);
     cf_stack_close(start->stack);
     cf_mount_free(start->mount);
@@ -161,9 +162,9 @@ static int open_files(struct cf_start *start, struct cf_error *err)
     start->lock_fd = cf_mount_lock_open(start->store, id);
     if (start->lock_fd < 0)
         return cf_fail_errno(err, -start->lock_fd, "cannot open the lock of mount %s", id);
-    int r = cf_mount_lock_take_soon(start->lock_fd);
-    if (r == -EBUSY)
-        return cf_fail(err, r, "mount %s is in use by another process", id);
+    int r = cf_mount_claim(start->mount, start->lock_fd, err);
+    if (r < 0)
+        return r;
     if (r == 0) /* a name for who starts: until the daemon has written its own */
         r = cf_mount_lock_write_pid(start->lock_fd, getpid());
     return r < 0 ? cf_fail_errno(err, -r, "cannot lock mount %s", id) : 0;
@@ -179,7 +180,7 @@ static int describe_new(struct cf_start *start, const struct cf_mount_options *o
     mount->read_only = options->read_only || start->settings.read_only;
     mount->created = time(NULL);
     mount->reference = strdup(options->reference);
-    mount->engine = strdup("fuse");
+    mount->engine = strdup(options->engine ? options->engine : "fuse");
     mount->options = strdup(options->options ? options->options : "");
     return mount->reference && mount->engine && mount->options ? 0 : -ENOMEM;
 }
@@ -202,7 +203,8 @@ static int make_new(struct cf_start *start, const char *upper, struct cf_error *
         return r;
     if (!mount->read_only)
         mount->user_xattrs = geteuid() != 0 || cf_start_lacks_trusted(start->upper_fd);
-    return cf_mount_save(start->store, mount, false, err);
+    r = cf_kernel_start_check(mount, err);
+    return r < 0 ? r : cf_mount_save(start->store, mount, false, err);
 }
 
 static int start_new(struct cf_start *start, const struct cf_mount_options *options,
@@ -220,7 +222,7 @@ static int start_new(struct cf_start *start, const struct cf_mount_options *opti
     if (r == 0)
         r = cf_start_place(start, options->mountpoint, options->nonempty, err);
     if (r == 0)
-        r = cf_image_tree(start->store, image, &start->tree, NULL, err);
+        r = cf_image_tree(start->store, image, &start->tree, &start->tree_fd, err);
     if (r < 0)
         return r;
     r = describe_new(start, options, image);
@@ -244,10 +246,20 @@ static int take_options(struct cf_start *start, const struct cf_mount_options *o
     return mount->options ? 0 : cf_fail_errno(err, ENOMEM, "mount options");
 }
 
+/* That of the last time, where none is given now. */
+static int take_engine(struct cf_mount *mount, const char *engine, struct cf_error *err)
+{
+    if (engine) {
+        free(mount->engine);
+        mount->engine = strdup(engine);
+    }
+    return mount->engine ? cf_kernel_start_check(mount, err) : cf_fail_errno(err, ENOMEM, "mount");
+}
+
 static bool is_described(const struct cf_mount *mount, const struct cf_mount *before)
 {
     return !strcmp(mount->mountpoint, before->mountpoint) &&
-           !strcmp(mount->options, before->options);
+           !strcmp(mount->engine, before->engine) && !strcmp(mount->options, before->options);
 }
 
 static int start_again(struct cf_start *start, const struct cf_mount_options *options,
@@ -275,11 +287,13 @@ static int start_again(struct cf_start *start, const struct cf_mount_options *op
     if (r == 0)
         r = cf_image_load(start->store, &mount->manifest, &image, err);
     if (r == 0)
-        r = cf_image_tree(start->store, image, &start->tree, NULL, err);
+        r = cf_image_tree(start->store, image, &start->tree, &start->tree_fd, err);
     if (r == 0)
         r = open_files(start, err);
     if (r == 0)
         r = cf_start_open_upper(start, true, err);
+    if (r == 0)
+        r = take_engine(mount, options->engine, err);
     if (r < 0)
         return r;
     return is_described(mount, start->before) ? 0 : cf_mount_save(start->store, mount, true, err);
@@ -292,6 +306,14 @@ static void put_back(struct cf_start *start)
         (void)cf_mount_forget(start->store, start->mount->id, NULL);
     else if (start->before && !is_described(start->mount, start->before))
         (void)cf_mount_save(start->store, start->before, true, NULL);
+}
+
+int cf_start_sync(const struct cf_start *start)
+{
+    int fd cf_autoclose = openat(start->dir_fd, "mount.json", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0 || fsync(start->dir_fd) < 0 || fsync(start->mounts_fd) < 0)
+        return -errno;
+    return 0;
 }
 
 /* ---- the fork ---- */
@@ -372,7 +394,8 @@ static int start_parsed(struct cf_start *start, const struct cf_mount_options *o
     int r = options->resume ? start_again(start, options, err) : start_new(start, options, err);
     if (r < 0)
         return r;
-    r = cf_start_run(start, options->foreground, err);
+    r = cf_mount_is_kernel(start->mount) ? cf_kernel_start(start, err)
+                                         : cf_start_run(start, options->foreground, err);
     return r < 0 ? cf_fail_in(err, r, "mount %s", start->mount->reference) : 0;
 }
 
@@ -382,8 +405,9 @@ int cf_mount_start(struct cf_store *store, const struct cf_mount_options *option
     struct cf_start start cf_cleanup(cf_start_done) = CF_START_INIT;
 
     start.store = store;
-    if (options->engine && strcmp(options->engine, "fuse") != 0)
-        return cf_fail(err, -ENOTSUP, "engine %s is not there: use fuse",
+    start.foreground = options->foreground;
+    if (options->engine && strcmp(options->engine, "fuse") && strcmp(options->engine, "kernel"))
+        return cf_fail(err, -EINVAL, "there is no engine %s: fuse or kernel",
                        CF_QUOTE(options->engine));
     int r = cf_settings_parse(options->options, geteuid() == 0, &start.settings, err);
     if (r == 0 && start.settings.lower)

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cloudfs/fuse.h>
 #include <cloudfs/io.h>
+#include <cloudfs/kernel.h>
 #include <cloudfs/log.h>
 
 #include "internal.h"
@@ -67,6 +69,52 @@ static int stop_live(struct cf_store *store, const struct cf_mount *mount, bool 
     return 0;
 }
 
+/* ---- the kernel engine ---- */
+
+/* What a daemon does at its end: a mount without changes leaves nothing behind. */
+static int tidy_kernel(struct cf_store *store, const struct cf_mount *mount, struct cf_error *err)
+{
+    int lock_fd cf_autoclose = cf_mount_lock_open(store, mount->id);
+
+    if (lock_fd < 0 || cf_mount_lock_take(lock_fd) < 0)
+        return 0; /* somebody works on it already */
+    if (!cf_kernel_left_nothing(store, mount))
+        return 0;
+    return cf_mount_forget(store, mount->id, err);
+}
+
+/* Gives copies of the mount in namespaces that just end a moment; waiting longer each time, for the
+ * kernel logs who asks. */
+static bool wait_for_kernel(const struct cf_mount *mount, int patience)
+{
+    int step = 10;
+
+    while (cf_mount_is_in_kernel(mount)) {
+        if (patience <= 0)
+            return false;
+        const struct timespec rest = {.tv_nsec = step * 1000000L};
+        (void)nanosleep(&rest, NULL);
+        patience -= step;
+        step = step < 320 ? step * 2 : step;
+    }
+    return true;
+}
+
+static int stop_kernel(struct cf_store *store, const struct cf_mount *mount, bool discard,
+                       bool lazy, bool *ret_gone, struct cf_error *err)
+{
+    int r = check_mounted(mount, err);
+    if (r == 0)
+        r = cf_kernel_unmount(mount->mountpoint, lazy, err);
+    if (r < 0)
+        return r;
+    *ret_gone = wait_for_kernel(mount, lazy ? 0 : CF_MOUNT_GRACE_MS);
+    if (!*ret_gone && !lazy)
+        return cf_fail(err, -EBUSY, "%s is unmounted, but still mounted elsewhere",
+                       CF_QUOTE(mount->mountpoint));
+    return *ret_gone && !discard ? tidy_kernel(store, mount, err) : 0;
+}
+
 /* ---- throwing away ---- */
 
 /* Empties a directory of the caller's choice, which may be a mount point itself; removes it if
@@ -102,11 +150,11 @@ static int discard_changes(struct cf_store *store, const struct cf_mount *mount,
 
     if (lock_fd == -ENOENT)
         return 0;
-    r = lock_fd < 0 ? lock_fd : cf_mount_lock_take_soon(lock_fd);
-    if (r == -EBUSY)
-        return cf_fail(err, r, "mount %s is in use by another process", mount->id);
+    if (lock_fd < 0)
+        return cf_fail_errno(err, -lock_fd, "cannot lock mount %s", mount->id);
+    r = cf_mount_claim(mount, lock_fd, err);
     if (r < 0)
-        return cf_fail_errno(err, -r, "cannot lock mount %s", mount->id);
+        return r;
     if (mount->upper && !cf_mount_owns_upper(store, mount)) {
         r = empty_dir(mount->upper, err);
         if (r == 0)
@@ -132,7 +180,9 @@ int cf_mount_stop(struct cf_store *store, const struct cf_mount *mount, bool dis
     bool gone = true;
     int r = 0;
 
-    if (mount->state == CF_MOUNT_LIVE)
+    if (mount->state == CF_MOUNT_LIVE && cf_mount_is_kernel(mount))
+        r = stop_kernel(store, mount, discard, lazy, &gone, err);
+    else if (mount->state == CF_MOUNT_LIVE)
         r = stop_live(store, mount, lazy, &gone, err);
     else if (mount->state == CF_MOUNT_DEAD)
         r = stop_dead(store, mount, err);

@@ -82,6 +82,11 @@ void cf_tree_trim(const struct cf_tree *tree)
     (void)madvise((void *)(uintptr_t)tree->map, tree->size, MADV_DONTNEED);
 }
 
+const uint8_t *cf_tree_uuid(const struct cf_tree *tree)
+{
+    return tree->map + SB_OFFSET + SB_O_UUID;
+}
+
 uint64_t cf_tree_root(const struct cf_tree *tree)
 {
     return tree->root;

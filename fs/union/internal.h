@@ -234,6 +234,11 @@ int cf_upper_set_links(struct cf_union *u, int fd, const char *name, uint32_t li
 /* While a metacopy is being filled: the mtime that users see. */
 int cf_upper_set_mtime(struct cf_union *u, int fd, const char *name, const struct timespec *mtime);
 int cf_upper_get_mtime(struct cf_union *u, int fd, const char *name, struct timespec *ret_mtime);
+/*
+ * The lower inode of a metacopy as overlayfs writes it down: a file handle, here of EROFS. Not
+ * where there is one. Without it overlayfs forgets which inode it was when content is copied up.
+ */
+int cf_upper_set_origin(struct cf_union *u, int fd, const char *name, uint64_t nid);
 /* Where content was being written when we were killed: the mtime that counts goes to the disk. */
 int cf_upper_settle_mtime(struct cf_union *u, int fd, const char *name,
                           const struct cf_upper_entry *entry);

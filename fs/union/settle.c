@@ -155,7 +155,7 @@ static int make_lower_names(struct settling *s, struct cf_vnode *dir, int fd)
 
     if (dir->nid == CF_NID_NONE || !cf_nid_set_has(&s->dirs, dir->nid))
         return 0;
-    while (r >= 0 && (r = cf_tree_readdir(s->u->lower, dir->nid, entry.next, &entry)) > 0) {
+    while (r >= 0 && (r = cf_lower_readdir(s->u, dir->nid, entry.next, &entry)) > 0) {
         char name[CF_NAME_MAX + 1];
         struct stat st;
         memcpy(name, entry.name, entry.name_len);
@@ -175,7 +175,8 @@ static int make_names(struct settling *s, struct cf_vnode *dir, int fd)
     struct stat st;
     int r = fd < 0 ? 0 : read_names(fd, &names);
 
-    EACH_NAME (name, names) {
+    EACH_NAME(name, names)
+    {
         if (!r)
             r = cf_at_stat(fd, name, &st);
         if (!r && S_ISDIR(st.st_mode))
@@ -190,16 +191,16 @@ static int settle_index(struct settling *s)
     struct cf_buf names cf_autobuf = CF_BUF_INIT;
     int r = read_names(u->index_fd, &names);
 
-    EACH_NAME (name, names)
-        if (!r)
-            r = cf_nid_set_add(&s->indexed, strtoull(name, NULL, 16));
+    EACH_NAME(name, names)
+    if (!r)
+        r = cf_nid_set_add(&s->indexed, strtoull(name, NULL, 16));
     if (!r)
         r = cf_tree_find_names(u->lower, &s->indexed, &s->dirs);
     if (!r && s->indexed.count)
         r = walk(s, make_names);
-    EACH_NAME (name, names)
-        if (!r && unlinkat(u->index_fd, name, 0))
-            r = -errno;
+    EACH_NAME(name, names)
+    if (!r && unlinkat(u->index_fd, name, 0))
+        r = -errno;
     if (!r)
         u->index_used = false;
     return r;
@@ -223,17 +224,16 @@ static int settle_stub(struct settling *s, int fd, const char *name,
 
 /* Whether overlayfs finds the lower file that the metacopy's content comes from. */
 static bool leads_to_content(struct settling *s, const struct cf_vnode *dir, const char *name,
-                             const struct cf_upper_entry *entry)
+                             const struct cf_upper_entry *entry, uint64_t *ret_nid)
 {
-    uint64_t nid;
     const char *from = entry->redirect ? entry->redirect : name;
     int r = -ENOENT;
 
     if (*from == '/')
-        r = cf_tree_walk(s->u->lower, from, &nid);
+        r = cf_lower_walk(s->u, from, ret_nid);
     else if (dir->nid != CF_NID_NONE && !strchr(from, '/'))
-        r = cf_lower_find(s->u, dir->nid, from, strlen(from), &nid, NULL);
-    return r == 0 && !cf_lower_is_dir(s->u, nid);
+        r = cf_lower_find(s->u, dir->nid, from, strlen(from), ret_nid, NULL);
+    return r == 0 && !cf_lower_is_dir(s->u, *ret_nid);
 }
 
 static int copy_content(struct settling *s, const struct cf_vnode *dir, const char *name)
@@ -257,11 +257,15 @@ static int copy_content(struct settling *s, const struct cf_vnode *dir, const ch
 static int settle_metacopy(struct settling *s, struct cf_vnode *dir, int fd, const char *name,
                            const struct cf_upper_entry *entry)
 {
+    uint64_t nid;
     int r = cf_upper_settle_mtime(s->u, fd, name, entry);
 
     if (r || entry->stub)
         return r ? r : settle_stub(s, fd, name, entry);
-    return leads_to_content(s, dir, name, entry) ? 0 : copy_content(s, dir, name);
+    if (!leads_to_content(s, dir, name, entry, &nid))
+        return copy_content(s, dir, name);
+    /* One of several lower names is a file of its own to overlayfs when it is copied up. */
+    return cf_lower_links(s->u, nid) == 1 ? cf_upper_set_origin(s->u, fd, name, nid) : 0;
 }
 
 static int settle_entry(struct settling *s, struct cf_vnode *dir, int fd, const char *name)
@@ -287,9 +291,9 @@ static int settle_dir(struct settling *s, struct cf_vnode *dir, int fd)
     struct cf_buf names cf_autobuf = CF_BUF_INIT;
     int r = fd < 0 ? 0 : read_names(fd, &names);
 
-    EACH_NAME (name, names)
-        if (!r)
-            r = settle_entry(s, dir, fd, name);
+    EACH_NAME(name, names)
+    if (!r)
+        r = settle_entry(s, dir, fd, name);
     return r;
 }
 
@@ -304,8 +308,7 @@ static int choose_dir(struct settling *s)
 
     for (unsigned i = 0; i < STUBS_DIRS; i++) {
         (void)snprintf(s->stubs_dir, CF_STUBS_DIR_SIZE, i ? STUBS_DIR ".%u" : STUBS_DIR, i);
-        int r = cf_lower_find(u, cf_tree_root(u->lower), s->stubs_dir, strlen(s->stubs_dir), &nid,
-                              NULL);
+        int r = cf_lower_find(u, cf_lower_root(u), s->stubs_dir, strlen(s->stubs_dir), &nid, NULL);
         if (r == 0)
             continue;
         r = cf_at_stat(u->upper_fd, s->stubs_dir, &st);

@@ -27,6 +27,7 @@
 #define OPAQUE "opaque"
 #define REDIRECT "redirect"
 #define METACOPY "metacopy"
+#define ORIGIN "origin"
 #define INO "cloudfs.ino"
 #define OBJECT "cloudfs.object"
 #define LINKS "cloudfs.nlink"
@@ -222,6 +223,23 @@ int cf_upper_set_links(struct cf_union *u, int fd, const char *name, uint32_t li
 }
 
 /* ---- settled for the kernel ---- */
+
+/* struct ovl_fb of the kernel (fs/overlayfs/overlayfs.h), with a handle of type FILEID_INO64_GEN:
+ * upper and lower half of the number, generation 0. Numbers are little-endian. */
+int cf_upper_set_origin(struct cf_union *u, int fd, const char *name, uint64_t nid)
+{
+    uint8_t handle[33] = {0, 0xfb, sizeof(handle), 0, 0x81};
+    const unsigned order = 1; /* flags: the machine's byte order */
+    if (!*(const uint8_t *)&order)
+        handle[3] = 1;
+    const uint32_t fid[3] = {(uint32_t)(nid >> 32), (uint32_t)nid, 0};
+    memcpy(handle + 5, cf_tree_uuid(u->lower), 16);
+    memcpy(handle + 21, fid, sizeof(fid));
+    xattr_name buffer;
+    int r = cf_at_setxattr(fd, name, own_name(u->user, ORIGIN, buffer), handle, sizeof(handle),
+                           XATTR_CREATE);
+    return r == -EEXIST ? 0 : r;
+}
 
 int cf_upper_settled(int upper_fd, char ret_stubs_dir[CF_STUBS_DIR_SIZE])
 {

@@ -63,7 +63,7 @@ struct cf_ioctl_hold {
 #define CF_HOLD_FLAGS (O_NONBLOCK | O_NOATIME | O_DSYNC)
 
 enum cf_mount_state {
-    CF_MOUNT_LIVE, /* a daemon answers */
+    CF_MOUNT_LIVE, /* a daemon answers, or the kernel does */
     CF_MOUNT_DEAD, /* the daemon is gone, the kernel still shows the mount point (ENOTCONN) */
     CF_MOUNT_IDLE, /* unmounted; the upper waits for resume, commit or discard */
 };
@@ -76,12 +76,12 @@ struct cf_mount {
     struct cf_digest manifest; /* of the image */
     char *reference;           /* as it was given */
     char *mountpoint;          /* absolute; of the last mount when idle */
-    char *engine;              /* "fuse" */
+    char *engine;              /* "fuse" or "kernel" */
     char *options;             /* -o as given, or "" */
     char *upper;               /* absolute path of the upper; NULL when read-only */
     char *work;
     int64_t created; /* seconds since the epoch */
-    pid_t pid;       /* of the daemon while live; else 0 */
+    pid_t pid;       /* of the daemon while live; else, and with the kernel engine, 0 */
 };
 void cf_mount_free(struct cf_mount *mount);
 CF_DEFINE_CLEANUP(struct cf_mount *, cf_mount_free)
@@ -98,7 +98,7 @@ struct cf_mount_options {
     bool read_only;
     bool foreground;
     bool nonempty;
-    const char *engine; /* NULL or "fuse"; "kernel": -ENOTSUP for now */
+    const char *engine; /* "fuse" or "kernel"; NULL: fuse, or the resumed mount's last one */
 };
 /*
  * Mounts, and returns when the mount answers: the daemon runs on in the background (foreground:
@@ -160,6 +160,7 @@ struct cf_freeze {
     int fd;
     bool live;
     struct cf_hold *holds;
+    bool moving; /* a live mount of the kernel engine: nothing holds changes back */
 };
 int cf_mount_freeze(struct cf_store *store, const struct cf_mount *mount,
                     struct cf_freeze *ret_freeze, struct cf_error *err);

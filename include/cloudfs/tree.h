@@ -61,6 +61,8 @@ void cf_tree_close(struct cf_tree *tree);
 void cf_tree_trim(const struct cf_tree *tree);
 CF_DEFINE_CLEANUP(struct cf_tree *, cf_tree_close)
 
+/* 16 bytes, another for each content; in the mapping. */
+const uint8_t *cf_tree_uuid(const struct cf_tree *tree);
 uint64_t cf_tree_root(const struct cf_tree *tree);
 uint64_t cf_tree_count(const struct cf_tree *tree); /* inodes */
 

@@ -528,7 +528,7 @@ static void a_start_that_cannot_be_leaves_nothing(void **state)
         {{.reference = "a:1", .mountpoint = file}, -ENOTDIR},
         {{.reference = "a:1", .mountpoint = full}, -ENOTEMPTY},
         {{.reference = "a:1"}, -EINVAL},
-        {{.reference = "a:1", .mountpoint = empty, .engine = "kernel"}, -ENOTSUP},
+        {{.reference = "a:1", .mountpoint = empty, .engine = "steam"}, -EINVAL},
         {{.reference = "a:1", .mountpoint = empty, .options = "lowerdir=x"}, -EINVAL},
         {{.resume = "ab12"}, -ENOENT},
     };
