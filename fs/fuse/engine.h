@@ -44,6 +44,7 @@ struct cf_engine {
     bool unchecked;                      /* mounted without default_permissions */
     bool initialised;                    /* INIT was answered; main thread only */
     struct cf_ioctl_transport transport; /* written before the workers start */
+    atomic_uint max_readahead;
     _Atomic uint64_t requests[CF_OPCODES];
 
     pthread_mutex_t lock; /* guards all below */
@@ -109,6 +110,8 @@ bool cf_engine_kill_priv(void);
 void cf_engine_note_request(struct cf_engine *engine, const struct fuse_buf *buf);
 /* What INIT offers is taken, and written down in engine->transport; init.c. */
 void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn);
+/* Once the mount answers; nothing is asked of it. */
+void cf_engine_read_far_ahead(struct cf_engine *engine);
 
 void cf_ops_names(struct fuse_lowlevel_ops *ops); /* names.c: lookup, mkdir, rename ... */
 void cf_ops_inode(struct fuse_lowlevel_ops *ops); /* inode.c: getattr, xattrs, statfs, ioctl ... */

@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include <cloudfs/io.h>
+#include <cloudfs/scope.h>
 
 #include "engine.h"
 
 #define MAX_WRITE (1u << 20)
+/* The kernel's own choice is 128 KiB: one request at a time is on its way then. */
+#define READAHEAD_KIB 4096u
 #define INIT_USER_NS 0xEFFFFFFDu /* PROC_USER_INIT_INO */
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
@@ -108,5 +111,22 @@ void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn)
     set_state(t->io_uring, sizeof(t->io_uring), uring_state());
     (void)snprintf(t->libfuse, sizeof(t->libfuse), "%s", fuse_pkgversion());
     t->max_write = conn->max_write;
-    t->max_readahead = conn->max_readahead;
+    engine->max_readahead = conn->max_readahead;
+}
+
+/* The kernel does not let INIT ask for more than it offers; root may set it in sysfs. */
+void cf_engine_read_far_ahead(struct cf_engine *engine)
+{
+    struct statx st;
+    char path[64], text[16];
+
+    if (geteuid() != 0 || statx(AT_FDCWD, engine->mountpoint,
+                                AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, 0, &st))
+        return;
+    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
+                   st.stx_dev_minor);
+    int fd cf_autoclose = open(path, O_WRONLY | O_CLOEXEC);
+    int len = snprintf(text, sizeof(text), "%u", READAHEAD_KIB);
+    if (fd >= 0 && write(fd, text, (size_t)len) == len)
+        engine->max_readahead = READAHEAD_KIB << 10;
 }

@@ -180,6 +180,7 @@ void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
     }
     if (cmd == CF_IOC_TRANSPORT && out_size >= sizeof(struct cf_ioctl_transport)) {
         struct cf_ioctl_transport transport = engine->transport;
+        transport.max_readahead = engine->max_readahead;
         for (size_t i = 0; i < CF_OPCODES; i++)
             transport.requests[i] = engine->requests[i];
         (void)fuse_reply_ioctl(req, 0, &transport, sizeof(transport));

@@ -195,6 +195,7 @@ static int serve(struct cf_engine *engine, const struct cf_fuse_session *session
     }
     if (started < 2)
         return cf_fail_errno(err, -r, "cannot start a thread");
+    cf_engine_read_far_ahead(engine);
     wait_for_end(engine, signal_fd, done_fd, started);
     for (unsigned int i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);

@@ -22,6 +22,8 @@ tar -C "$work/src" --owner=7 --group=7 -cf "$work/t.tar" .
 "$CLOUDFS" import "$work/src" -t test/requests:1 >/dev/null
 "$CLOUDFS" mount test/requests:1 "$work/m"
 "$CLOUDFS" --json info "$work/m" >"$work/info.json"
+ahead=$(json "$work/info.json" 'd["Readahead"]')
+[ ! -w "/sys/class/bdi/$(mountpoint -d "$work/m")/read_ahead_kb" ] || eq "$ahead" 4194304
 pass=$(json "$work/info.json" 'd["Passthrough"]')
 
 cat >"$work/count.py" <<'PYTHON'
