@@ -5,14 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "internal.h"
-
-#define XATTR_LIST_MAX (64 * 1024)
 
 void cf_place_done(struct cf_place *place)
 {
@@ -76,6 +75,15 @@ int cf_at_open(int fd, const char *name, int flags)
         new_fd = open(path.text, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
     }
     return new_fd >= 0 ? new_fd : -errno;
+}
+
+DIR *cf_at_opendir(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!dir && copy >= 0)
+        (void)close(copy);
+    return dir;
 }
 
 /* On a descriptor itself the f-calls are cheaper, but one of O_PATH answers EBADF to them. */

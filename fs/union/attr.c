@@ -174,7 +174,7 @@ static int convert_symlink(struct cf_union *u, struct cf_place *place, const str
     if (!r)
         r = cf_upper_set_owner(u, u->work_fd, temp, &made, want, true);
     if (!r)
-        r = cf_upper_set_ino(u, u->work_fd, temp, CF_INO_UPPER + now->st_ino);
+        r = cf_upper_set_ino(u, u->work_fd, temp, cf_upper_number(place->fd, place->name, now));
     const struct timespec times[2] = {now->st_atim, now->st_mtim};
     if (!r)
         r = cf_at_utimens(u->work_fd, temp, times);

@@ -13,6 +13,7 @@
 #ifndef CF_UNION_INTERNAL_H
 #define CF_UNION_INTERNAL_H
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -202,6 +203,8 @@ int cf_vnode_place(struct cf_union *u, struct cf_vnode *node, struct cf_place *r
 
 int cf_at_stat(int fd, const char *name, struct stat *ret_stat);
 int cf_at_open(int fd, const char *name, int flags);
+/* A stream of its own on a directory; NULL: errno. */
+DIR *cf_at_opendir(int fd);
 int cf_at_chmod(int fd, const char *name, mode_t mode);
 int cf_at_chown(int fd, const char *name, uid_t uid, gid_t gid);
 int cf_at_utimens(int fd, const char *name, const struct timespec times[2]);
@@ -264,6 +267,8 @@ int cf_upper_clone(struct cf_union *u, int fd, const char *name, const char *tem
  * that holds its target, which can have xattrs: another owner, the number of what was copied up. */
 int cf_upper_make(struct cf_union *u, int fd, const char *name, const struct stat *want,
                   const char *target, bool as_file);
+/* The number of an object that has none from elsewhere. */
+uint64_t cf_upper_number(int fd, const char *name, const struct stat *st);
 /* The stored spelling of a user's xattr name: -EPERM, -ERANGE; -ENODATA for hidden names. */
 int cf_upper_xattr_stored(const char *name, bool user, char buffer[256]);
 /* Cleans and repairs work/; -EBUSY from its lock. */
@@ -340,6 +345,11 @@ int cf_vnode_revive(struct cf_union *u, struct cf_vnode *node, struct cf_vnode *
 int cf_found_stat(struct cf_union *u, const struct cf_found *found, const struct cf_vnode *node,
                   struct stat *ret_stat);
 int cf_name_check(const char *name);
+
+/* ---- again.c ---- */
+
+/* The node of a number that is in no table, pinned, after a search of everything; or NULL. */
+struct cf_vnode *cf_vnode_again(struct cf_union *u, uint64_t ino);
 
 /* ---- attr.c ---- */
 

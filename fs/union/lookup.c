@@ -247,11 +247,11 @@ static int lookup_name(struct cf_union *u, struct cf_vnode *dir, const char *nam
 {
     struct cf_found found cf_autofound = {0};
     CF_NS_SHARED(u);
-    if (!cf_vnode_is_dir(dir))
-        return -ENOTDIR;
     *ret_revive = false;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return lookup_dots(u, dir, name, ret_entry);
+    if (!cf_vnode_is_dir(dir))
+        return -ENOTDIR;
     int r = cf_find(u, dir, name, &found);
     if (!r)
         r = cf_found_node(u, dir, name, &found, ret_node);
@@ -270,6 +270,8 @@ static int lookup_name(struct cf_union *u, struct cf_vnode *dir, const char *nam
 int cf_union_lookup(struct cf_union *u, uint64_t dir, const char *name, struct cf_entry *ret_entry)
 {
     struct cf_pin parent cf_autopin = cf_pin_get(u, dir);
+    if (!parent.node && strcmp(name, ".") == 0) /* a file handle of long ago */
+        parent.node = cf_vnode_again(u, dir);
     if (!parent.node)
         return -ESTALE;
     struct cf_pin child cf_autopin = {u, NULL};

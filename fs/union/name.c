@@ -13,6 +13,7 @@ struct birth {
     const char *target; /* of a symlink */
     int flags;          /* of open(2), for a regular file whose descriptor is wanted */
     int fd;             /* that descriptor, else -1 */
+    uint64_t number;    /* of what was made */
     bool acl;           /* the parent's default ACL decides the mode, not the umask */
 };
 
@@ -138,6 +139,8 @@ static int finish(struct cf_union *u, const struct cradle *c, struct birth *b, b
     r = cf_upper_set_owner(u, c->fd, c->name, &made, &b->want, special);
     if (!r && merged && S_ISDIR(made.st_mode))
         r = cf_upper_set_opaque(u, c->fd, c->name);
+    if (!r)
+        b->number = cf_upper_number(c->fd, c->name, &made);
     return r ? r : cf_upper_stat(u, c->fd, c->name, ret_stat);
 }
 
@@ -165,13 +168,13 @@ static int make_in(struct cf_union *u, struct cf_vnode *dir, const char *name, b
 }
 
 static int node_of_newborn(struct cf_union *u, struct cf_vnode *dir, const char *name,
-                           const struct stat *st, struct cf_entry *ret_entry,
+                           const struct stat *st, uint64_t number, struct cf_entry *ret_entry,
                            struct cf_vnode **ret_node)
 {
     struct cf_found found = {.here = true, .upper = true, .nid = CF_NID_NONE};
     found.entry.attr = *st;
     found.entry.links = -1;
-    found.ino = CF_INO_UPPER + st->st_ino;
+    found.ino = number;
     int r = cf_found_node(u, dir, name, &found, ret_node);
     if (!r)
         r = cf_found_stat(u, &found, *ret_node, &ret_entry->attr);
@@ -212,7 +215,7 @@ static int bear(struct cf_union *u, uint64_t dir, const char *name, const struct
     int fd cf_autoclose = b->fd;
     struct cf_entry entry;
     if (!r)
-        r = node_of_newborn(u, parent.node, name, &st, &entry, &child.node);
+        r = node_of_newborn(u, parent.node, name, &st, b->number, &entry, &child.node);
     if (!r && ret_file)
         r = cf_file_new(u, child.node, b->flags, CF_TAKE_FD(fd), ret_file);
     if (!r)
@@ -305,7 +308,7 @@ int cf_union_tmpfile(struct cf_union *u, uint64_t dir, mode_t mode, int flags,
     int fd cf_autoclose = b.fd;
     if (r)
         return r;
-    struct cf_entry entry = {.ino = CF_INO_UPPER + st.st_ino, .attr = st};
+    struct cf_entry entry = {.ino = b.number, .attr = st};
     struct cf_vnode_spec spec = {.ino = entry.ino,
                                  .nid = CF_NID_NONE,
                                  .name = "",

@@ -18,15 +18,6 @@ static struct dirent *next_entry(DIR *dir)
     return d;
 }
 
-static DIR *open_again(int fd)
-{
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-    if (!dir && copy >= 0)
-        (void)close(copy);
-    return dir;
-}
-
 /*
  * commit was killed between cf_upper_make_stub and taking the content: the file in work/ is the
  * only copy of what a stub promises, and goes to objects/. If it is a stub itself, the
@@ -57,7 +48,7 @@ static int rescue_content(struct cf_union *u, const char *name, const struct cf_
 
 static int clean_work(struct cf_union *u, struct cf_error *err)
 {
-    DIR *dir cf_autoclosedir = open_again(u->work_fd);
+    DIR *dir cf_autoclosedir = cf_at_opendir(u->work_fd);
     if (!dir)
         return cf_fail_errno(err, errno, "read the work directory");
     struct dirent *d;
@@ -76,7 +67,7 @@ static int clean_work(struct cf_union *u, struct cf_error *err)
 
 static int look_at_index(struct cf_union *u, struct cf_error *err)
 {
-    DIR *dir cf_autoclosedir = open_again(u->index_fd);
+    DIR *dir cf_autoclosedir = cf_at_opendir(u->index_fd);
     if (!dir)
         return cf_fail_errno(err, errno, "read the index in the work directory");
     u->index_used = next_entry(dir) != NULL;
@@ -94,7 +85,7 @@ static int init_root(struct cf_union *u)
     cf_upper_entry_done(&entry);
     if (!fresh)
         return 0;
-    DIR *dir cf_autoclosedir = open_again(u->upper_fd);
+    DIR *dir cf_autoclosedir = cf_at_opendir(u->upper_fd);
     if (!dir)
         return -errno;
     bool empty = next_entry(dir) == NULL;

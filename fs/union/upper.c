@@ -466,6 +466,35 @@ static int read_mark(bool user, int fd, const char *name, const char *suffix,
     return 0;
 }
 
+/*
+ * Disks use inode numbers again; the handle that they give NFS servers tells one use from the next.
+ * So the number has a few bits of that above those of st_ino: a new file is never taken for the one
+ * before.
+ */
+#define NUMBER_BITS 40
+#define HANDLE_BITS 19
+
+static uint64_t handle_bits(int fd, const char *name)
+{
+    struct {
+        struct file_handle h;
+        unsigned char bytes[MAX_HANDLE_SZ];
+    } handle = {.h = {.handle_bytes = MAX_HANDLE_SZ}};
+    int mount_id;
+    if (name_to_handle_at(fd, name, &handle.h, &mount_id, *name ? 0 : AT_EMPTY_PATH))
+        return 0;
+    uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a, folded */
+    for (unsigned i = 0; i < handle.h.handle_bytes; i++)
+        h = (h ^ handle.bytes[i]) * 0x100000001b3ull;
+    return (h ^ h >> 20 ^ h >> 40) & ((1u << HANDLE_BITS) - 1);
+}
+
+uint64_t cf_upper_number(int fd, const char *name, const struct stat *st)
+{
+    uint64_t high = st->st_ino >> NUMBER_BITS ? 0 : handle_bits(fd, name) << (NUMBER_BITS + 1);
+    return CF_INO_UPPER + st->st_ino + high;
+}
+
 int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper_entry *ret_entry)
 {
     struct cf_upper_entry entry = {.kind = CF_UPPER_OBJECT, .links = -1};
@@ -474,7 +503,8 @@ int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper
         return r;
     if (cf_upper_is_whiteout(&entry.attr))
         entry.kind = CF_UPPER_WHITEOUT;
-    entry.ino = CF_INO_UPPER + entry.attr.st_ino;
+    if (entry.kind == CF_UPPER_OBJECT)
+        entry.ino = cf_upper_number(dirfd, name, &entry.attr);
     bool special = !S_ISREG(entry.attr.st_mode) && !S_ISDIR(entry.attr.st_mode);
     struct cf_buf names cf_autobuf = CF_BUF_INIT;
     if (entry.kind == CF_UPPER_OBJECT && !(special && user_xattrs))

@@ -230,7 +230,7 @@ struct cf_upper_entry {
     bool stub;
     struct cf_digest object; /* of a stub */
     char *redirect;          /* heap or NULL */
-    uint64_t ino;            /* persistent number: T.cloudfs.ino, or CF_INO_UPPER + st_ino */
+    uint64_t ino;            /* persistent number: T.cloudfs.ino, or made of what the disk says */
     bool has_origin;         /* T.cloudfs.ino was there: a copy-up, or a stub */
     int64_t links; /* T.cloudfs.nlink: names of this inode that only the lower has; -1: not there */
 };
