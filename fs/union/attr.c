@@ -211,6 +211,8 @@ static int change_owner_and_mode(struct cf_union *u, struct cf_place *place,
     bool always = u->user && (which & (CF_SET_UID | CF_SET_GID) ||
                               cf_upper_is_overridden(place->fd, place->name));
     r = cf_upper_set_owner(u, place->fd, place->name, &disk, &want, always);
+    if (!r && u->user && which & CF_SET_MODE && !S_ISLNK(disk.st_mode))
+        r = cf_acl_follow_mode(place->fd, place->name, want.st_mode);
     if (r || S_ISLNK(disk.st_mode) || !(which & (CF_SET_MODE | CF_SET_UID | CF_SET_GID)))
         return r;
     if (want.st_mode != before.st_mode && !always)

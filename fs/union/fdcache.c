@@ -170,7 +170,9 @@ bool cf_dirfd_has_acl(struct cf_dirfd *dirfd)
     }
     if (acl)
         return acl == 2;
-    acl = cf_at_getxattr(dirfd->fd, "", "system.posix_acl_default", NULL, 0) > 0 ? 2 : 1;
+    bool there = dirfd->u->user ? cf_acl_is_default_there(dirfd->fd)
+                                : cf_at_getxattr(dirfd->fd, "", CF_ACL_DEFAULT, NULL, 0) > 0;
+    acl = there ? 2 : 1;
     if (dirfd->slot >= 0) {
         (void)pthread_mutex_lock(&dirfd->u->dirfds);
         dirfd->u->slots[dirfd->slot].acl = acl;

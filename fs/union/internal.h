@@ -27,6 +27,7 @@
 #include <cloudfs/tree.h>
 #include <cloudfs/union.h>
 
+#define CF_ACL_ACCESS "system.posix_acl_access"
 #define CF_ACL_DEFAULT "system.posix_acl_default"
 #define CF_NID_NONE UINT64_MAX
 #define CF_DIRFD_MAX 256
@@ -345,6 +346,18 @@ int cf_vnode_revive(struct cf_union *u, struct cf_vnode *node, struct cf_vnode *
 int cf_found_stat(struct cf_union *u, const struct cf_found *found, const struct cf_vnode *node,
                   struct stat *ret_stat);
 int cf_name_check(const char *name);
+
+/* ---- acl.c: ACLs in an ordinary user's upper ---- */
+
+bool cf_acl_is_default_there(int fd);
+/* mode and access ACL of a newborn, from the default ACL of its directory. */
+int cf_acl_inherit(int parent_fd, mode_t *mode, struct cf_buf *ret_access);
+/* The newborn gets them, and as a directory the default ACL, too. */
+int cf_acl_put(int parent_fd, int fd, const char *name, bool is_dir, const struct cf_buf *access);
+/* After a chmod: the access ACL says the same. */
+int cf_acl_follow_mode(int fd, const char *name, mode_t mode);
+/* Sets the access ACL, and the mode that it stands for. */
+int cf_acl_set(struct cf_union *u, int fd, const char *name, const void *value, size_t size);
 
 /* ---- again.c ---- */
 

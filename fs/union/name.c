@@ -10,11 +10,12 @@
 /* What is to be made. */
 struct birth {
     struct stat want;
-    const char *target; /* of a symlink */
-    int flags;          /* of open(2), for a regular file whose descriptor is wanted */
-    int fd;             /* that descriptor, else -1 */
-    uint64_t number;    /* of what was made */
-    bool acl;           /* the parent's default ACL decides the mode, not the umask */
+    const char *target;   /* of a symlink */
+    int flags;            /* of open(2), for a regular file whose descriptor is wanted */
+    int fd;               /* that descriptor, else -1 */
+    uint64_t number;      /* of what was made */
+    struct cf_buf access; /* as an ordinary user: its access ACL */
+    bool acl;             /* the parent's default ACL decides the mode, not the umask */
 };
 
 /* Where it is made: in its directory, or in work/ when a whiteout has to be replaced. */
@@ -102,8 +103,11 @@ static int inherit(struct cf_union *u, struct cf_dirfd *parent, const struct cf_
         else if (mode & S_IXGRP && mode & S_ISGID && caller->uid != 0 && caller->gid != dir.st_gid)
             mode &= (mode_t)~S_ISGID;
     }
-    b->acl = !u->user && !S_ISLNK(mode) && cf_dirfd_has_acl(parent);
-    b->want.st_mode = b->acl ? mode : mode & ~(caller->umask & 0777);
+    bool acl = !S_ISLNK(mode) && cf_dirfd_has_acl(parent);
+    b->acl = acl && !u->user;
+    b->want.st_mode = acl ? mode : mode & ~(caller->umask & 0777);
+    if (acl && u->user)
+        return cf_acl_inherit(parent->fd, &b->want.st_mode, &b->access);
     if (S_ISLNK(mode))
         b->want.st_mode = S_IFLNK | 0777;
     return 0;
@@ -126,8 +130,8 @@ static int make(struct cf_union *u, const struct cradle *c, struct birth *b)
 }
 
 /* Owner, mode and marks; the result as users see it goes to ret_stat. */
-static int finish(struct cf_union *u, const struct cradle *c, struct birth *b, bool merged,
-                  struct stat *ret_stat)
+static int finish(struct cf_union *u, const struct cradle *c, struct birth *b, int parent_fd,
+                  bool merged, struct stat *ret_stat)
 {
     struct stat made;
     int r = cf_at_stat(c->fd, c->name, &made);
@@ -137,6 +141,8 @@ static int finish(struct cf_union *u, const struct cradle *c, struct birth *b, b
         b->want.st_mode = (b->want.st_mode & (S_IFMT | 07000)) | (made.st_mode & 0777);
     bool special = u->user && (made.st_mode & S_IFMT) != (b->want.st_mode & S_IFMT);
     r = cf_upper_set_owner(u, c->fd, c->name, &made, &b->want, special);
+    if (!r && b->access.len)
+        r = cf_acl_put(parent_fd, c->fd, c->name, S_ISDIR(made.st_mode), &b->access);
     if (!r && merged && S_ISDIR(made.st_mode))
         r = cf_upper_set_opaque(u, c->fd, c->name);
     if (!r)
@@ -159,7 +165,7 @@ static int make_in(struct cf_union *u, struct cf_vnode *dir, const char *name, b
         r = make(u, &c, b);
     if (r)
         return r;
-    r = finish(u, &c, b, dir->nid != CF_NID_NONE, ret_stat);
+    r = finish(u, &c, b, parent.fd, dir->nid != CF_NID_NONE, ret_stat);
     if (!r)
         r = publish(&c, S_ISDIR(b->want.st_mode), parent.fd, name);
     if (r)
@@ -212,6 +218,7 @@ static int bear(struct cf_union *u, uint64_t dir, const char *name, const struct
         r = cf_copy_up(u, parent.node);
     if (!r)
         r = make_in(u, parent.node, name, whiteout, caller, b, &st);
+    cf_buf_done(&b->access);
     int fd cf_autoclose = b->fd;
     struct cf_entry entry;
     if (!r)
@@ -283,7 +290,7 @@ static int make_unnamed(struct cf_union *u, struct cf_vnode *dir, const struct c
     if (b->fd < 0)
         return -errno;
     struct cradle c = {.u = u, .fd = b->fd, .name = "", .nest_fd = -1};
-    return finish(u, &c, b, false, ret_stat);
+    return finish(u, &c, b, parent.fd, false, ret_stat);
 }
 
 int cf_union_tmpfile(struct cf_union *u, uint64_t dir, mode_t mode, int flags,
@@ -305,6 +312,7 @@ int cf_union_tmpfile(struct cf_union *u, uint64_t dir, mode_t mode, int flags,
     int r = cf_copy_up(u, parent.node);
     if (!r)
         r = make_unnamed(u, parent.node, caller, &b, &st);
+    cf_buf_done(&b.access);
     int fd cf_autoclose = b.fd;
     if (r)
         return r;

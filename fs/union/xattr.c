@@ -82,7 +82,17 @@ ssize_t cf_union_listxattr(struct cf_union *u, uint64_t ino, char *ret_names, si
 /* An ACL that is not there can be removed. */
 static bool is_acl(const char *name)
 {
-    return strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, CF_ACL_DEFAULT) == 0;
+    return strcmp(name, CF_ACL_ACCESS) == 0 || strcmp(name, CF_ACL_DEFAULT) == 0;
+}
+
+/* The kernel does not expect another mode then. */
+static int set_acl_as_user(struct cf_union *u, struct cf_vnode *node, const struct cf_place *place,
+                           const void *value, size_t size)
+{
+    int r = cf_acl_set(u, place->fd, place->name, value, size);
+    if (u->changed)
+        u->changed(u->changed_context, node->ino);
+    return r;
 }
 
 static int change(struct cf_union *u, uint64_t ino, const char *name, const void *value,
@@ -107,9 +117,12 @@ static int change(struct cf_union *u, uint64_t ino, const char *name, const void
     struct cf_place place cf_autoplace = CF_PLACE_INIT;
     CF_NS_SHARED(u);
     r = cf_vnode_place(u, pin.node, &place);
-    if (!r)
-        r = remove ? cf_at_removexattr(place.fd, place.name, stored)
-                   : cf_at_setxattr(place.fd, place.name, stored, value, size, flags);
+    if (!r && remove)
+        r = cf_at_removexattr(place.fd, place.name, stored);
+    else if (!r && u->user && strcmp(name, CF_ACL_ACCESS) == 0)
+        r = set_acl_as_user(u, pin.node, &place, value, size);
+    else if (!r)
+        r = cf_at_setxattr(place.fd, place.name, stored, value, size, flags);
     if (cf_vnode_is_dir(pin.node))
         cf_dirfd_forget_acl(u, pin.node);
     return r;
