@@ -26,6 +26,7 @@ struct cli_command;
 
 /* What the options that every command takes say, and which command runs. */
 struct cli {
+    bool helper;          /* called as mount(8) calls, not as `cloudfs mount` */
     const char *root;     /* --root; NULL: the default */
     const char *progress; /* auto, tty, plain, json, none */
     bool quiet;

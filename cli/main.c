@@ -166,12 +166,14 @@ int main(int argc, char **argv)
     struct cli cli = {.progress = "auto"};
     signal(SIGPIPE, SIG_IGN);
     cf_log_set(CF_LOG_INFO, log_to_stderr, &cli);
-    if (argc > 0 &&
-        (called_as(argv[0], "mount.fuse.cloudfs") || called_as(argv[0], "mount.cloudfs")))
-        return is_fake(argc, argv) ? CLI_OK : run_command(&cli, "mount", argc, argv);
+    bool helper = argc > 0 &&
+                  (called_as(argv[0], "mount.fuse.cloudfs") || called_as(argv[0], "mount.cloudfs"));
+    cli.helper = helper || is_mount_call(argc, argv);
+    if (helper && is_fake(argc, argv))
+        return CLI_OK;
     if (argc > 0 && called_as(argv[0], "umount.fuse.cloudfs"))
         return run_command(&cli, "umount", argc, argv);
-    if (is_mount_call(argc, argv))
+    if (cli.helper)
         return run_command(&cli, "mount", argc, argv);
     if (argc == 2 && !strcmp(argv[1], "--version"))
         return run_command(&cli, "version", 1, argv + 1);

@@ -210,6 +210,7 @@ int cli_mount(struct cli *cli, int argc, char **argv)
     if (status < 0 && join_options(&mount_options, &text) < 0)
         status = cli_failed(&(struct cf_error){0, "out of memory"});
     mount.options = text.data;
+    mount.nonempty = mount.nonempty || cli->helper; /* mount(8) mounts over anything */
     if (status < 0) {
         take_words(cli, &mount, &words);
         status = run(cli, &mount, &words, argc, argv);

@@ -116,6 +116,7 @@ int cf_daemon_run(struct cf_start *start, int *ready_fd, struct cf_error *err)
         .stack = start->stack,
         .patience = start->stack ? CF_MOUNT_GRACE_MS : 0, /* umount(8) does not wait for a daemon */
         .no_sync = start->settings.no_sync,
+        .real_owners = start->stack && !start->settings.override_owners,
         .objects_fd = start->objects_fd,
         .upper_fd = start->upper_fd,
         .work_fd = start->work_fd,

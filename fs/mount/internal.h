@@ -17,13 +17,14 @@ struct cf_settings {
     bool read_only;
     bool nonempty;
     bool allow_other, default_permissions;
-    unsigned long flags; /* for mount(2) */
-    bool user_xattrs;    /* asked for: userxattr, or xattr_permissions= */
-    bool no_sync;        /* volatile, fsync=0 */
-    char *fsname;        /* heap or NULL */
-    char *upper, *work;  /* heap or NULL: upperdir=, workdir= */
-    char *lower;         /* heap or NULL: lowerdir=, with its escapes */
-    char *context;       /* heap or NULL: SELinux options for the kernel */
+    unsigned long flags;  /* for mount(2) */
+    bool user_xattrs;     /* asked for: userxattr, or xattr_permissions= */
+    bool no_sync;         /* volatile, fsync=0 */
+    bool override_owners; /* xattr_permissions= */
+    char *fsname;         /* heap or NULL */
+    char *upper, *work;   /* heap or NULL: upperdir=, workdir= */
+    char *lower;          /* heap or NULL: lowerdir=, with its escapes */
+    char *context;        /* heap or NULL: SELinux options for the kernel */
 };
 /*
  * root: of the machine, who gets allow_other and default_permissions without asking. A backslash

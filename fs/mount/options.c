@@ -51,8 +51,10 @@ static bool take_switch(const char *word, struct cf_settings *settings)
         settings->default_permissions = true;
     else if (!strcmp(word, "nonempty"))
         settings->nonempty = true;
-    else if (!strcmp(word, "userxattr") || !strncmp(word, "xattr_permissions=", 18))
-        settings->user_xattrs = strcmp(word, "xattr_permissions=0") != 0;
+    else if (!strcmp(word, "userxattr"))
+        settings->user_xattrs = true;
+    else if (!strcmp(word, "xattr_permissions=1") || !strcmp(word, "xattr_permissions=2"))
+        settings->user_xattrs = settings->override_owners = true;
     else if (!strcmp(word, "volatile") || !strcmp(word, "fsync=0"))
         settings->no_sync = true;
     else

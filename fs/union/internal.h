@@ -87,7 +87,8 @@ struct cf_union {
     bool user;                                /* user.overlay. and override_stat */
     bool read_only;
     bool no_sync;
-    uid_t uid; /* of this process */
+    bool real_owners; /* with user: as root of a user namespace */
+    uid_t uid;        /* of this process */
 
     cf_union_changed_fn *changed; /* or NULL; see cf_union_set_changed */
     void *changed_context;

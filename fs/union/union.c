@@ -114,6 +114,7 @@ int cf_union_open(const struct cf_union_options *options, struct cf_union **ret_
     u->user = options->user_xattrs;
     u->read_only = options->upper_fd < 0;
     u->uid = geteuid();
+    u->real_owners = options->real_owners && u->uid == 0;
     init_locks(u);
     cf_dirfds_init(u);
     int r = cf_table_init(u);

@@ -367,11 +367,8 @@ static int set_owner_as_user(int fd, const char *name, const struct stat *now,
     return write_override(fd, name, want);
 }
 
-int cf_upper_set_owner(struct cf_union *u, int fd, const char *name, const struct stat *now,
-                       const struct stat *want, bool always)
+static int set_real_owner(int fd, const char *name, const struct stat *now, const struct stat *want)
 {
-    if (u->user)
-        return set_owner_as_user(fd, name, now, want, always);
     mode_t mode = now->st_mode;
     if (now->st_uid != want->st_uid || now->st_gid != want->st_gid) {
         int r = cf_at_chown(fd, name, want->st_uid, want->st_gid);
@@ -383,6 +380,19 @@ int cf_upper_set_owner(struct cf_union *u, int fd, const char *name, const struc
     if (S_ISLNK(mode) || (mode & 07777) == (want->st_mode & 07777))
         return 0;
     return cf_at_chmod(fd, name, want->st_mode & 07777);
+}
+
+int cf_upper_set_owner(struct cf_union *u, int fd, const char *name, const struct stat *now,
+                       const struct stat *want, bool always)
+{
+    if (!u->user)
+        return set_real_owner(fd, name, now, want);
+    bool real = u->real_owners && (now->st_mode & S_IFMT) == (want->st_mode & S_IFMT) &&
+                set_real_owner(fd, name, now, want) == 0;
+    if (!real)
+        return set_owner_as_user(fd, name, now, want, always);
+    int r = S_ISLNK(now->st_mode) ? 0 : cf_at_removexattr(fd, name, CF_OVERRIDE_XATTR);
+    return r == -ENODATA || r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int make_file(int fd, const char *name, mode_t mode, const char *content)

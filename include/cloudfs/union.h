@@ -58,7 +58,8 @@ struct cf_union_options {
     uint64_t copy_buffer;        /* 0: default */
     struct cf_stack *stack;      /* in the place of lower, which is NULL then; borrowed likewise */
     bool no_sync;                /* nothing waits for the disk */
-    unsigned patience;           /* milliseconds to wait for an upper that is just being closed */
+    bool real_owners;  /* with user_xattrs: the disk has owners where it lets us set them */
+    unsigned patience; /* milliseconds to wait for an upper that is just being closed */
 };
 
 /* -EBUSY: another union has this upper open. -ENOTSUP: the upper's disk has no xattrs. Cleans what
