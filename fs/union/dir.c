@@ -121,7 +121,8 @@ static int read_names(struct cf_dir *dir)
     }
     struct dirent *d;
     for (errno = 0; (d = readdir(stream)); errno = 0) {
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+            cf_upper_is_leftover(dir->u, d->d_name))
             continue;
         r = add_slot(dir, d->d_name);
         if (r)

@@ -224,6 +224,8 @@ int cf_at_xattr_value(int fd, const char *name, const char *xattr, struct cf_buf
 /* ---- upper.c: the format of the upper ---- */
 
 bool cf_upper_is_whiteout(const struct stat *st);
+/* A file that means nothing to users, in an upper that fuse-overlayfs has made. */
+bool cf_upper_is_leftover(const struct cf_union *u, const char *name);
 /* A whiteout at a free name. */
 int cf_upper_put_whiteout(struct cf_union *u, int fd, const char *name);
 /* A whiteout in the place of what is not a directory, atomically. */

@@ -106,7 +106,7 @@ int cf_find(struct cf_union *u, struct cf_vnode *dir, const char *name, struct c
     int r = cf_name_check(name);
     if (r)
         return r;
-    if (dir->flags & CF_VN_DELETED)
+    if (dir->flags & CF_VN_DELETED || cf_upper_is_leftover(u, name))
         return -ENOENT;
     if (dir->nid != CF_NID_NONE) {
         r = cf_lower_find(u, dir->nid, name, strlen(name), &f->lower_nid, &f->lower_name);

@@ -104,7 +104,7 @@ int cf_union_unlink(struct cf_union *u, uint64_t dir, const char *name)
 /* ---- directories ---- */
 
 /* -ENOTEMPTY where the upper directory has anything but whiteouts; remove: takes those away. */
-static int check_upper_empty(int dirfd, bool remove)
+static int check_upper_empty(const struct cf_union *u, int dirfd, bool remove)
 {
     int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir cf_autoclosedir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -119,10 +119,11 @@ static int check_upper_empty(int dirfd, bool remove)
         struct stat st;
         if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
             continue;
-        if (d->d_type != DT_CHR && d->d_type != DT_UNKNOWN)
+        bool leftover = cf_upper_is_leftover(u, d->d_name);
+        if (!leftover && d->d_type != DT_CHR && d->d_type != DT_UNKNOWN)
             return -ENOTEMPTY;
         int r = cf_at_stat(dirfd, d->d_name, &st);
-        if (r || !cf_upper_is_whiteout(&st))
+        if (r || !(leftover || cf_upper_is_whiteout(&st)))
             return r ? r : -ENOTEMPTY;
         if (remove && unlinkat(dirfd, d->d_name, 0))
             return -errno;
@@ -136,7 +137,7 @@ int cf_dir_check_empty(struct cf_union *u, struct cf_vnode *node)
     struct cf_dirfd at cf_autodirfd = CF_DIRFD_INIT;
     int r = upper ? cf_dirfd_get(u, node, &at) : 0;
     if (!r && upper)
-        r = check_upper_empty(at.fd, false);
+        r = check_upper_empty(u, at.fd, false);
     if (r || node->nid == CF_NID_NONE)
         return r;
     struct cf_dirent entry = {.next = 0};
@@ -160,7 +161,7 @@ int cf_dir_clear_whiteouts(struct cf_union *u, struct cf_vnode *node)
     int r = cf_dirfd_get(u, node, &at);
     if (!r && node->nid != CF_NID_NONE)
         r = cf_upper_set_opaque(u, at.fd, "");
-    return r ? r : check_upper_empty(at.fd, true);
+    return r ? r : check_upper_empty(u, at.fd, true);
 }
 
 /* The directory goes to work/ in one step, with the whiteouts in it, and is removed there. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "stack.h"
@@ -59,10 +60,29 @@ size_t cf_stack_layers(const struct cf_stack *s)
     return s->layer_count;
 }
 
+/*
+ * A mount of its own, where that is allowed: what is mounted in the directory, our own mount point
+ * perhaps, is not part of the layer then, as with overlayfs.
+ */
+static int open_private(const char *path)
+{
+    struct mount_attr attr = {.propagation = MS_PRIVATE};
+    int fd cf_autoclose = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
+        return -1;
+    return CF_TAKE_FD(fd);
+}
+
 static int open_layer(struct cf_layer *layer, const char *path, struct cf_error *err)
 {
     struct stat st;
-    layer->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    layer->fd = open_private(path);
+    if (layer->fd >= 0 && (fstat(layer->fd, &st) || !S_ISDIR(st.st_mode))) {
+        (void)close(layer->fd);
+        layer->fd = -1;
+    }
+    if (layer->fd < 0)
+        layer->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (layer->fd < 0 || fstat(layer->fd, &st))
         return cf_fail_errno(err, errno, "lower directory %s", path);
     layer->dev = st.st_dev;

@@ -37,7 +37,8 @@
 #define PREFIX_ROOT "trusted.overlay."
 #define PREFIX_USER "user.overlay."
 #define OVERRIDE "user.containers.override_"
-#define SHARED_WHITEOUT "whiteout" /* in work/ */
+#define FUSE_OPAQUE "user.fuseoverlayfs.opaque" /* of an upper that is taken over */
+#define SHARED_WHITEOUT "whiteout"              /* in work/ */
 
 #define REDIRECT_SIZE 4096
 
@@ -75,6 +76,12 @@ static int remove_own(bool user, int fd, const char *name, const char *suffix)
 bool cf_upper_is_whiteout(const struct stat *st)
 {
     return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* fuse-overlayfs puts it into each new directory, and an xattr that says the same. */
+bool cf_upper_is_leftover(const struct cf_union *u, const char *name)
+{
+    return u->stack && strcmp(name, ".wh..wh..opq") == 0;
 }
 
 /* Whiteouts are links of one inode, which costs less than an inode each. */
@@ -523,6 +530,8 @@ int cf_upper_read(int dirfd, const char *name, bool user_xattrs, struct cf_upper
     for (const char *n = names.data; !r && n && n < names.data + names.len; n += strlen(n) + 1) {
         if (strncmp(n, prefix, strlen(prefix)) == 0)
             r = read_mark(user_xattrs, dirfd, name, n + strlen(prefix), &entry);
+        else if (strcmp(n, FUSE_OPAQUE) == 0)
+            entry.opaque = S_ISDIR(entry.attr.st_mode);
         else if (user_xattrs && strcmp(n, CF_OVERRIDE_XATTR) == 0)
             entry.overridden = read_override(dirfd, name, &entry.attr);
     }

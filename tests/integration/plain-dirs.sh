@@ -101,6 +101,31 @@ eq "$(find m/d -type f | wc -l)" 500
 umount m
 wait "$daemon"
 
+# The mount point may lie in a layer.
+mkdir esc/in
+"$CLOUDFS" mount -o lowerdir=esc esc/in
+eq "$(ls -A esc/in/in)" ""
+"$CLOUDFS" umount esc/in
+
+# An upper of fuse-overlayfs is taken over.
+if command -v fuse-overlayfs >/dev/null; then
+    mkdir fo fo/L fo/L/d fo/U fo/W
+    echo l >fo/L/d/f
+    echo g >fo/L/g
+    fuse-overlayfs -o lowerdir=fo/L,upperdir=fo/U,workdir=fo/W m
+    rm -r m/d m/g
+    mkdir m/d m/d/new
+    echo f >m/d/new/f
+    umount m
+    "$CLOUDFS" mount -o lowerdir=fo/L,upperdir=fo/U,workdir=fo/W m
+    eq "$(cd m && find . | sort | tr '\n' ' ')" ". ./d ./d/new ./d/new/f "
+    rm m/d/new/f
+    rmdir m/d/new m/d
+    "$CLOUDFS" umount m
+else
+    skip_part "no fuse-overlayfs here: its upper"
+fi
+
 # ---- beside the kernel ----
 
 mkdir k c
