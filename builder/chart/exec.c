@@ -201,6 +201,7 @@ static void execute(struct cf_engine *engine, const struct cf_tree *tree, struct
                             .engine = engine,
                             .tree = tree,
                             .out = out,
+                            .lines = run->exec ? NULL : engine->lines,
                             .outer = run->exec,
                             .by_template = by_template};
     if (++engine->depth > MAX_DEPTH)
@@ -241,10 +242,29 @@ static void print(struct cf_exec *x, struct cf_val val)
         cf_format_value(x->out, val);
 }
 
+static void mark_line(struct cf_exec *x, const struct cf_node *node)
+{
+    struct cf_line_map *map = x->lines;
+    if (map->count == map->room) {
+        size_t room = map->room ? map->room * 2 : 64;
+        struct cf_line_mark *marks = cf_run_alloc_array(x->run, room, sizeof *marks);
+        if (map->count)
+            memcpy(marks, map->marks, map->count * sizeof *marks);
+        map->marks = marks;
+        map->room = room;
+    }
+    for (; map->counted < x->out->len; map->counted++)
+        map->line += x->out->data[map->counted] == '\n';
+    map->marks[map->count++] =
+        (struct cf_line_mark){map->line + 1, node->pos, node->type == CF_N_TEXT};
+}
+
 static enum outcome walk(struct cf_exec *x, struct cf_val dot, const struct cf_node *node)
 {
     x->node = node;
     cf_run_step(x->run, 1);
+    if (x->lines && node->type != CF_N_LIST)
+        mark_line(x, node);
     switch (node->type) {
     case CF_N_TEXT:
         cf_text_add(x->out, node->source.str, node->source.len);

@@ -182,7 +182,7 @@ static int put(struct cf_buf *out, const char *name, const char *text, size_t le
 static void gather(struct cf_run *run, const struct cf_rendering *rendering, struct manifests *all)
 {
     for (size_t i = 0; i < rendering->count; i++)
-        split(run, all, &rendering->files[i]);
+        split(run, all, &rendering->files[i].file);
     if (all->count)
         qsort(all->list, all->count, sizeof *all->list, compare);
 }

@@ -45,6 +45,8 @@ struct cf_subchart {
 struct cf_chart {
     struct cf_run run;
     struct cf_subchart *root;
+    struct cf_dict
+        *parsed; /* templates by name, kept for the next rendering: POINTER to their trees */
 };
 
 /* A chart of its files. */

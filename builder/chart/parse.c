@@ -9,7 +9,6 @@
 
 struct parser {
     struct cf_run *run;
-    struct cf_template_set *set;
     struct cf_dict *here; /* what this parse has defined */
     struct cf_tree *tree;
     struct cf_tokens tokens;
@@ -55,7 +54,6 @@ static _Noreturn void fail(struct parser *p, uint32_t pos, const char *what, str
 {
     unsigned line, column;
     cf_tree_place(p->tree, pos, &line, &column);
-    p->run->exec = p->run->exec; /* a tpl's parse error is told in the place of the tpl */
     cf_run_throw(p->run, -EINVAL, "parse error at (%s:%u:%u): %s%.*s%s", p->tree->parse_name, line,
                  column, what, name.len > 60 ? 60 : (int)name.len, name.str ? name.str : "", rest);
 }
@@ -562,21 +560,10 @@ static struct cf_node *parse_list(struct parser *p, bool top, enum cf_token_type
     }
 }
 
-static void publish(struct parser *p)
+struct cf_dict *cf_template_parse_file(struct cf_run *run, const char *name, const char *text,
+                                       size_t len)
 {
-    for (size_t i = 0; i < p->here->count; i++) {
-        const struct cf_entry *e = &p->here->entries[i];
-        const struct cf_tree *tree = e->val.pointer;
-        if (is_empty(tree->root) && cf_template_find(p->set, e->key, e->key_len))
-            continue;
-        cf_dict_set(p->run, p->set->trees, e->key, e->key_len, e->val);
-    }
-}
-
-struct cf_tree *cf_template_parse(struct cf_run *run, struct cf_template_set *set, const char *name,
-                                  const char *text, size_t len)
-{
-    struct parser p = {.run = run, .set = set};
+    struct parser p = {.run = run};
     enum cf_token_type end;
     if (len > UINT32_MAX / 4)
         cf_run_throw(run, -EFBIG, "%s: a template is too large", name);
@@ -587,6 +574,25 @@ struct cf_tree *cf_template_parse(struct cf_run *run, struct cf_template_set *se
     push_var(&p, (struct cf_name){"$", 1});
     p.tree->root = parse_list(&p, true, &end);
     add_tree(&p, p.tree, 0);
-    publish(&p);
-    return p.tree;
+    return p.here;
+}
+
+void cf_template_publish(struct cf_run *run, struct cf_template_set *set,
+                         const struct cf_dict *trees)
+{
+    for (size_t i = 0; i < trees->count; i++) {
+        const struct cf_entry *e = &trees->entries[i];
+        const struct cf_tree *tree = e->val.pointer;
+        if (is_empty(tree->root) && cf_template_find(set, e->key, e->key_len))
+            continue;
+        cf_dict_set(run, set->trees, e->key, e->key_len, e->val);
+    }
+}
+
+const struct cf_tree *cf_template_parse(struct cf_run *run, struct cf_template_set *set,
+                                        const char *name, const char *text, size_t len)
+{
+    struct cf_dict *trees = cf_template_parse_file(run, name, text, len);
+    cf_template_publish(run, set, trees);
+    return cf_dict_get_str(trees, name)->pointer;
 }

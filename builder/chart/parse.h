@@ -69,9 +69,19 @@ struct cf_template_set {
 };
 void cf_template_set_init(struct cf_template_set *set, struct cf_run *run);
 
-/* Adds the template called name and those that it defines. Throws on what is no template. */
-struct cf_tree *cf_template_parse(struct cf_run *run, struct cf_template_set *set, const char *name,
-                                  const char *text, size_t len);
+/*
+ * The template called name and those that it defines, by name (POINTER to struct cf_tree). Throws
+ * on what is no template. The trees are never changed, and may be executed by any run while they
+ * live.
+ */
+struct cf_dict *cf_template_parse_file(struct cf_run *run, const char *name, const char *text,
+                                       size_t len);
+/* Adds them to the set; an empty one never replaces another. */
+void cf_template_publish(struct cf_run *run, struct cf_template_set *set,
+                         const struct cf_dict *trees);
+/* Both at once; the template called name. */
+const struct cf_tree *cf_template_parse(struct cf_run *run, struct cf_template_set *set,
+                                        const char *name, const char *text, size_t len);
 const struct cf_tree *cf_template_find(const struct cf_template_set *set, const char *name,
                                        size_t len);
 /* Line and column (both as Go counts: from 1, and bytes from 0) of a position. */

@@ -65,6 +65,7 @@ static int open_chart(const struct opening *from, struct cf_chart **ret_chart, s
         cf_chart_read_archive(&chart->run, from->archive, from->archive_len, files);
     else
         copy_files(&chart->run, from, files);
+    chart->parsed = cf_val_map(&chart->run, 64).dict;
     chart->root = cf_chart_assemble(&chart->run, files, 0);
     *ret_chart = chart;
     return 0;
@@ -191,8 +192,8 @@ static int compare_jobs(const void *left, const void *right)
 
 static int compare_files(const void *left, const void *right)
 {
-    const struct cf_rendered_file *a = left, *b = right;
-    return strcmp(a->name, b->name);
+    const struct cf_rendered *a = left, *b = right;
+    return strcmp(a->file.name, b->file.name);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -201,8 +202,7 @@ static bool ends_with(const char *text, const char *end)
     return len >= size && !strcmp(text + len - size, end);
 }
 
-static void execute(struct cf_engine *engine, const struct job *job,
-                    struct cf_rendered_file *ret_file)
+static void execute(struct cf_engine *engine, const struct job *job, struct cf_rendered *ret_file)
 {
     struct cf_run *run = engine->run;
     struct cf_val template = cf_val_map(run, 2);
@@ -212,12 +212,33 @@ static void execute(struct cf_engine *engine, const struct job *job,
                     cf_val_cstr(cf_run_format(run, "%s/templates", job->chart->path)));
     cf_dict_set_str(run, job->data.dict, "Template", template);
     cf_text_init(&out, run);
+    ret_file->lines.tree = job->tree;
+    engine->lines = &ret_file->lines;
     cf_exec_template(engine, job->tree, job->data, &out);
     struct cf_val text = cf_without_no_value(run, &out);
-    *ret_file = (struct cf_rendered_file){job->name, job->chart->name, text.str, text.len};
+    ret_file->file = (struct cf_rendered_file){job->name, job->chart->name, text.str, text.len};
 }
 
-static void run_jobs(struct cf_rendering *r, struct cf_engine *engine, struct jobs *jobs)
+/* Parses a template once in the chart's life. What that throws is thrown on in the rendering. */
+static const struct cf_dict *parsed(struct cf_run *run, struct cf_chart *chart,
+                                    const struct job *job)
+{
+    const struct cf_val *known = cf_dict_get_str(chart->parsed, job->name);
+    if (known)
+        return known->pointer;
+    struct cf_run *own = &chart->run;
+    own->steps = 0;
+    if (cf_run_enter(own))
+        cf_run_throw(run, own->err.code, "%s", own->err.text);
+    const char *name = cf_run_strdup(own, job->name);
+    struct cf_dict *trees = cf_template_parse_file(own, name, job->file->data, job->file->len);
+    cf_dict_set_str(own, chart->parsed, name,
+                    (struct cf_val){.kind = CF_POINTER, .pointer = trees});
+    return trees;
+}
+
+static void run_jobs(struct cf_rendering *r, struct cf_chart *chart, struct cf_engine *engine,
+                     struct jobs *jobs)
 {
     struct cf_run *run = &r->run;
     struct cf_template_set *set = cf_run_alloc(run, sizeof *set);
@@ -225,7 +246,9 @@ static void run_jobs(struct cf_rendering *r, struct cf_engine *engine, struct jo
     qsort(jobs->list, jobs->count, sizeof *jobs->list, compare_jobs);
     for (size_t i = 0; i < jobs->count; i++) {
         struct job *job = &jobs->list[i];
-        job->tree = cf_template_parse(run, set, job->name, job->file->data, job->file->len);
+        const struct cf_dict *trees = parsed(run, chart, job);
+        cf_template_publish(run, set, trees);
+        job->tree = cf_dict_get_str(trees, job->name)->pointer;
     }
     engine->set = set;
     r->files = cf_run_alloc_array(run, jobs->count + 1, sizeof *r->files);
@@ -257,7 +280,7 @@ static void collect_crds(struct cf_rendering *r, const struct cf_subchart *chart
         collect_crds(r, chart->charts[i], count);
 }
 
-static void render(struct cf_rendering *r, const struct cf_chart *chart,
+static void render(struct cf_rendering *r, struct cf_chart *chart,
                    const struct cf_render_options *options)
 {
     struct cf_run *run = &r->run;
@@ -276,7 +299,7 @@ static void render(struct cf_rendering *r, const struct cf_chart *chart,
         cf_run_throw(run, -EINVAL, "library charts are not installable");
     (void)collect(run, root, vals, cf_render_release(run, options),
                   cf_render_capabilities(run, options), &jobs);
-    run_jobs(r, engine, &jobs);
+    run_jobs(r, chart, engine, &jobs);
     collect_crds(r, root, &count);
     r->crd_count = count;
     r->crds = cf_run_alloc_array(run, count + 1, sizeof *r->crds);
@@ -314,10 +337,35 @@ void cf_rendering_free(struct cf_rendering *rendering)
 
 const struct cf_rendered_file *cf_rendering_file(const struct cf_rendering *rendering, size_t index)
 {
-    return index < rendering->count ? &rendering->files[index] : NULL;
+    return index < rendering->count ? &rendering->files[index].file : NULL;
 }
 
 const struct cf_rendered_file *cf_rendering_crd(const struct cf_rendering *rendering, size_t index)
 {
     return index < rendering->crd_count ? &rendering->crds[index] : NULL;
+}
+
+/* The first text that covers the line, or whatever wrote there. */
+size_t cf_rendering_line(const struct cf_rendering *rendering, size_t index, size_t line)
+{
+    const struct cf_line_map *map =
+        index < rendering->count ? &rendering->files[index].lines : NULL;
+    size_t before = 0, best;
+    unsigned at, column;
+    if (!map || !map->count)
+        return 1;
+    while (before < map->count && map->marks[before].line < line)
+        before++;
+    best = before;
+    if (before) { /* a text that goes on into the line begins it */
+        const struct cf_line_mark *m = &map->marks[before - 1];
+        bool goes_on = before == map->count || map->marks[before].line >= line;
+        if (goes_on && (m->text || before == map->count || map->marks[before].line > line))
+            best = before - 1;
+    }
+    if (best == map->count)
+        best--;
+    const struct cf_line_mark *m = &map->marks[best];
+    cf_tree_place(map->tree, m->pos, &at, &column);
+    return m->text && line > m->line ? at + (line - m->line) : at;
 }

@@ -6,10 +6,14 @@
 #include "exec.h"
 #include "model.h"
 
+struct cf_rendered {
+    struct cf_rendered_file file;
+    struct cf_line_map lines;
+};
+
 struct cf_rendering {
     struct cf_run run;
-    struct cf_rendered_file *files;
-    struct cf_line_map *lines; /* of each file */
+    struct cf_rendered *files;
     size_t count;
     struct cf_rendered_file *crds;
     size_t crd_count;

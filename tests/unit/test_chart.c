@@ -461,6 +461,28 @@ static void set_values_have_types(void **state)
     assert_int_equal(render_with("x", VALUES, "a[99999999]=1", buf, sizeof buf), -EINVAL);
 }
 
+static void rendered_lines_lead_back_to_the_template(void **state)
+{
+    static const char about[] = "apiVersion: v2\nname: demo\nversion: 1.2.3\n";
+    static const char text[] = "{{- $x := 1 }}\na: 1\n{{- if true }}\nb: {{ 2 }}\n{{- end }}\n"
+                               "{{ include \"long\" . }}\nc: 3\nd: {{ 4 }}\n";
+    static const char helper[] = "{{ define \"long\" }}x: 1\ny: 2{{ end }}";
+    static const size_t want[] = {1, 2, 4, 6, 6, 7, 8}; /* the first line is empty */
+    const struct cf_chart_file files[] = {{"Chart.yaml", about, strlen(about)},
+                                          {"templates/_h.tpl", helper, strlen(helper)},
+                                          {"templates/t.yaml", text, strlen(text)}};
+    struct cf_chart *chart cf_cleanup(cf_chart_free_ptr) = NULL;
+    struct cf_rendering *rendering cf_cleanup(cf_rendering_free_ptr) = NULL;
+    struct cf_error err = {0};
+    (void)state;
+    assert_int_equal(cf_chart_open_files(files, 3, &chart, &err), 0);
+    assert_int_equal(cf_chart_render(chart, &(struct cf_render_options){0}, &rendering, &err), 0);
+    assert_string_equal(cf_rendering_file(rendering, 0)->text,
+                        "\na: 1\nb: 2\nx: 1\ny: 2\nc: 3\nd: 4\n");
+    for (size_t i = 1; i < sizeof want / sizeof *want; i++)
+        assert_int_equal(cf_rendering_line(rendering, 0, i + 1), want[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +495,7 @@ int main(void)
         cmocka_unit_test(helm_objects),
         cmocka_unit_test(failures_are_worded_as_helm_words_them),
         cmocka_unit_test(set_values_have_types),
+        cmocka_unit_test(rendered_lines_lead_back_to_the_template),
         cmocka_unit_test(bombs_end_within_their_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
