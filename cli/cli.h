@@ -16,6 +16,7 @@
 #include <cloudfs/image.h>
 #include <cloudfs/json.h>
 #include <cloudfs/mount.h>
+#include <cloudfs/reference.h>
 #include <cloudfs/rootfs.h>
 #include <cloudfs/store.h>
 
@@ -108,6 +109,9 @@ void cli_subject_done(struct cli_subject *subject);
 int cli_mount_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
                    struct cf_mount **ret_mount, struct cf_error *err);
 
+/* The same, as an image or (heap) the path of a directory: exactly one of both is set. */
+int cli_image_or_dir(struct cf_store *store, const char *text, struct cf_image **ret_image,
+                     char **ret_dir, struct cf_error *err);
 /* What an argument REF | MOUNT | DIR means: a path ("/", "." in front) is a directory, also a
  * mount's; else an image, else a directory. The rootfs borrows the store. */
 int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,

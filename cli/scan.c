@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 /* The root of the mount that a path lies in; -ENOENT: in none. */
-static int open_mount(const char *path, struct cf_rootfs **ret_rootfs, struct cf_error *err)
+static int mount_root(const char *path, char **ret_dir, struct cf_error *err)
 {
     struct cf_mount *mount cf_cleanup(cf_mount_free_ptr) = NULL;
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
@@ -23,28 +23,42 @@ static int open_mount(const char *path, struct cf_rootfs **ret_rootfs, struct cf
     r = cf_store_open(root, CF_STORE_NO_LOCK, &store, err);
     if (r == 0)
         r = cf_mount_find(store, path, &mount, err);
-    return r < 0 ? r : cf_rootfs_open_dir(mount->mountpoint, ret_rootfs, err);
+    if (r == 0 && !(*ret_dir = strdup(mount->mountpoint)))
+        r = cf_fail(err, -ENOMEM, "out of memory");
+    return r;
+}
+
+int cli_image_or_dir(struct cf_store *store, const char *text, struct cf_image **ret_image,
+                     char **ret_dir, struct cf_error *err)
+{
+    struct stat st;
+    bool is_dir = stat(text, &st) == 0 && S_ISDIR(st.st_mode);
+    int r = -ENOENT;
+
+    if (*text != '/' && *text != '.') {
+        r = cf_image_find(store, text, ret_image, err);
+        if (r == 0 || !is_dir)
+            return r;
+    }
+    r = mount_root(text, ret_dir, err);
+    if (r == -ENOENT)
+        r = (*ret_dir = strdup(text)) ? 0 : cf_fail(err, -ENOMEM, "out of memory");
+    return r;
 }
 
 int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
                     struct cf_rootfs **ret_rootfs, struct cf_error *err)
 {
     struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
-    struct stat st;
+    char *dir cf_autofree = NULL;
     int r = cli_open_store(cli, 0, ret_store, err);
 
+    if (r == 0)
+        r = cli_image_or_dir(*ret_store, text, &image, &dir, err);
     if (r < 0)
         return r;
-    bool is_dir = stat(text, &st) == 0 && S_ISDIR(st.st_mode);
-    if (*text != '/' && *text != '.') {
-        r = cf_image_find(*ret_store, text, &image, err);
-        if (r == 0)
-            return cf_rootfs_open_image(*ret_store, image, ret_rootfs, err);
-        if (!is_dir)
-            return r;
-    }
-    r = open_mount(text, ret_rootfs, err);
-    return r == -ENOENT ? cf_rootfs_open_dir(text, ret_rootfs, err) : r;
+    return image ? cf_rootfs_open_image(*ret_store, image, ret_rootfs, err)
+                 : cf_rootfs_open_dir(dir, ret_rootfs, err);
 }
 
 static struct cf_json *image_json(const struct cf_scanned *image)

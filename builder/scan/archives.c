@@ -45,6 +45,7 @@ static int add_name(const char *name, const struct cf_digest *manifest, void *co
 static int visit(const struct cf_rootfs_entry *entry, void *context)
 {
     struct archives *archives = context;
+    struct cf_archive *archive cf_cleanup(cf_archive_close_ptr) = NULL;
     struct cf_rootfs_file file;
     struct cf_error own = {0};
     int r;
@@ -58,8 +59,10 @@ static int visit(const struct cf_rootfs_entry *entry, void *context)
     if (r == 0 && file.fd < 0)
         r = cf_fail(&own, -EINVAL, "is no archive of images");
     if (r == 0) {
-        r = cf_archive_names(archives->store, file.fd, entry->path, add_name, archives, &own);
+        r = cf_archive_open(archives->store, file.fd, entry->path, &archive, &own);
         close(file.fd);
+        if (r == 0 && cf_archive_names(archive, add_name, archives) < 0)
+            return cf_fail(archives->err, -ENOMEM, "out of memory");
     }
     if (r < 0) { /* the place is told by itself */
         const char *quoted = CF_QUOTE(entry->path);

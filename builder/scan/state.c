@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LINK_SIZE 71 /* "sha256:" and 64 digits, no newline */
 
@@ -136,4 +137,18 @@ bool cf_registry_has(struct cf_rootfs *rootfs, const char *whole, size_t domain_
         ret_digest = &digest;
     return has_in(rootfs, reference.name + domain_len + 1, &reference, ret_digest) ||
            has_in(rootfs, reference.name, &reference, ret_digest);
+}
+
+bool cf_registry_blob_is_there(struct cf_rootfs *rootfs, const struct cf_digest *digest,
+                               uint64_t size)
+{
+    char path[CF_REGISTRY_PATH_SIZE];
+    struct cf_rootfs_file file;
+
+    cf_registry_blob_path(digest, path);
+    if (cf_rootfs_open_file(rootfs, path, &file, NULL) < 0)
+        return false;
+    if (file.fd >= 0)
+        close(file.fd);
+    return file.size == size;
 }

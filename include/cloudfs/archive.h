@@ -34,11 +34,26 @@ int cf_load(struct cf_store *store, const char *path, const struct cf_load_optio
             struct cf_loaded **ret_loaded, size_t *ret_count, struct cf_error *err);
 void cf_loaded_free(struct cf_loaded *loaded, size_t count);
 
-/* The names in an archive (a tar open behind fd, what for messages) without loading it; manifest is
- * NULL where the archive has none (docker save). fn returns 0 to go on. -EINVAL: it is none. */
+/*
+ * An archive (a tar that is open behind fd; what: for messages) that is asked for documents and
+ * blobs, like a registry, without loading it. docker save keeps no manifests: they are made, and
+ * its layers are objects of the store then. One thread at a time. -EINVAL: it is no archive.
+ */
+struct cf_archive;
+int cf_archive_open(struct cf_store *store, int fd, const char *what,
+                    struct cf_archive **ret_archive, struct cf_error *err);
+void cf_archive_close(struct cf_archive *archive);
+CF_DEFINE_CLEANUP(struct cf_archive *, cf_archive_close)
+/* Every name in it; manifest is NULL where the archive has none. fn returns 0 to go on. */
 typedef int cf_archive_name_fn(const char *name, const struct cf_digest *manifest, void *context);
-int cf_archive_names(struct cf_store *store, int fd, const char *what, cf_archive_name_fn *fn,
-                     void *context, struct cf_error *err);
+int cf_archive_names(const struct cf_archive *archive, cf_archive_name_fn *fn, void *context);
+/* The manifest or index of a name in docker's whole form, or (not NULL) of that digest, verified;
+ * a blob, not verified. -ENOENT without a line. */
+int cf_archive_document(struct cf_archive *archive, const char *whole,
+                        const struct cf_digest *digest, struct cf_buf *ret_text,
+                        struct cf_error *err);
+int cf_archive_blob(struct cf_archive *archive, const struct cf_digest *digest, cf_sink_fn *sink,
+                    void *sink_context, struct cf_error *err);
 
 enum cf_archive_format { CF_ARCHIVE_OCI, CF_ARCHIVE_OCI_DIR, CF_ARCHIVE_DOCKER };
 struct cf_save_options {
