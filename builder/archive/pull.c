@@ -12,13 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cloudfs/chunked.h>
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
 #include <cloudfs/reference.h>
 
 #include "bundle.h"
+#include "push_layer.h"
 
-enum { PARTIAL_MIN = 4 << 20 }; /* smaller blobs are not worth a file */
+enum {
+    PARTIAL_MIN = 4 << 20, /* smaller blobs are not worth a file */
+    PARTS_MIN = 256 << 10, /* nor these several requests */
+};
 
 struct pulling {
     struct cf_store *store;
@@ -130,6 +135,19 @@ static ssize_t read_incoming(void *context, void *data, size_t len, struct cf_er
     return r < 0 ? r : n;
 }
 
+/* Where the blob is to be had, for a push that may mount it from there. */
+static int remember(struct pulling *pulling, const struct pending_layer *layer,
+                    struct cf_error *err)
+{
+    struct cf_layer_form form = {.digest = layer->blob, .size = layer->blob_size};
+    if (!layer->media_type || cf_digest_equal(&layer->blob, &layer->diff_id))
+        return 0;
+    (void)snprintf(form.media_type, sizeof form.media_type, "%s", layer->media_type);
+    cf_push_notes(NULL, cf_remote_repository(pulling->remote),
+                  cf_json_get(layer->descriptor, "annotations"), form.notes);
+    return cf_layer_form_add(pulling->store, &layer->diff_id, &form, err);
+}
+
 /* *ret_resumed: a part of it was of an earlier pull. */
 static int fetch_once(struct pulling *pulling, const struct pending_layer *layer, cf_told_fn *told,
                       void *told_context, bool *ret_resumed, struct cf_error *err)
@@ -152,6 +170,8 @@ static int fetch_once(struct pulling *pulling, const struct pending_layer *layer
         .expected_blob_size = layer->blob_size,
     };
     int r = cf_layer_read(pulling->store, &options, &info, err);
+    if (r == 0 && incoming.began)
+        r = remember(pulling, layer, err);
     *ret_resumed = incoming.kept > 0;
     /* What is wrong is of no use to anybody; what is only not whole yet is. */
     if (incoming.fd >= 0 && (r == 0 || r == -EBADMSG || r == -EINVAL || r == -EFBIG))
@@ -159,12 +179,88 @@ static int fetch_once(struct pulling *pulling, const struct pending_layer *layer
     return r;
 }
 
+/* ---- one layer as parts ---- */
+
+struct parts {
+    struct pulling *pulling;
+    const struct pending_layer *layer;
+    cf_told_fn *told;
+    void *told_context;
+    char what[40];
+    uint64_t fetched; /* atomic */
+};
+
+static int fetch_part(void *context, uint64_t offset, uint64_t len, cf_sink_fn *sink,
+                      void *sink_context, struct cf_error *err)
+{
+    enum { SIZE = 64 << 10 };
+    struct parts *parts = context;
+    const struct cf_pull_options *options = parts->pulling->options;
+    struct cf_stream *stream cf_cleanup(cf_stream_close_ptr) = NULL;
+    char *buffer cf_autofree = malloc(SIZE);
+    int r = buffer ? cf_stream_open(parts->pulling->remote, &parts->layer->blob,
+                                    parts->layer->blob_size, offset, len, &stream, err)
+                   : cf_fail(err, -ENOMEM, "out of memory");
+    while (r == 0) {
+        const ssize_t n = cf_stream_read(stream, buffer, SIZE, err);
+        if (n <= 0)
+            return (int)n;
+        const uint64_t done = __atomic_add_fetch(&parts->fetched, (uint64_t)n, __ATOMIC_RELAXED);
+        if (options->progress)
+            options->progress(options->progress_context, parts->what, done, 0);
+        r = parts->told(parts->told_context, (uint64_t)n, err);
+        if (r == 0)
+            r = sink(sink_context, buffer, (size_t)n, err);
+    }
+    return r;
+}
+
+/* 1: all of the blob is to be read. */
+static int fetch_parts(struct pulling *pulling, const struct pending_layer *layer, cf_told_fn *told,
+                       void *told_context, struct cf_error *err)
+{
+    const struct cf_json *annotations = cf_json_get(layer->descriptor, "annotations");
+    struct parts parts = {
+        .pulling = pulling, .layer = layer, .told = told, .told_context = told_context};
+    char hex[CF_DIGEST_HEX_SIZE], text[CF_DIGEST_TEXT_SIZE];
+    if (layer->blob_size < PARTS_MIN || !cf_chunked_detect(annotations))
+        return 1;
+    cf_digest_hex(&layer->blob, hex);
+    cf_digest_text(&layer->blob, text);
+    (void)snprintf(parts.what, sizeof parts.what, "layer %.12s", hex);
+    const struct cf_chunked_source source = {.fetch = fetch_part,
+                                             .context = &parts,
+                                             .blob_size = layer->blob_size,
+                                             .annotations = annotations,
+                                             .what = text,
+                                             .diff_id = &layer->diff_id};
+    int r = cf_chunked_read(pulling->store, &source, err);
+    if (r == 0 && parts.fetched > 0) {
+        pthread_mutex_lock(&pulling->mutex);
+        pulling->layers_fetched++;
+        pulling->blob_bytes += parts.fetched;
+        pthread_mutex_unlock(&pulling->mutex);
+    }
+    return r;
+}
+
+static bool has_partial(struct pulling *pulling, const struct pending_layer *layer)
+{
+    char hex[CF_DIGEST_HEX_SIZE], name[CF_DIGEST_HEX_SIZE + 16];
+    cf_digest_hex(&layer->blob, hex);
+    (void)snprintf(name, sizeof name, "partial-%s", hex);
+    return faccessat(cf_store_tmp_fd(pulling->store), name, F_OK, 0) == 0;
+}
+
 static int fetch_layer(void *context, const struct pending_layer *layer, cf_told_fn *told,
                        void *told_context, struct cf_error *err)
 {
     struct pulling *pulling = context;
     bool resumed = false;
-    int r = fetch_once(pulling, layer, told, told_context, &resumed, err);
+    int r = has_partial(pulling, layer) ? 1 : fetch_parts(pulling, layer, told, told_context, err);
+    if (r <= 0)
+        return r < 0 ? cf_fail_in(err, r, "%s", cf_remote_name(pulling->remote)) : 0;
+    r = fetch_once(pulling, layer, told, told_context, &resumed, err);
     if (resumed && (r == -EBADMSG || r == -EINVAL)) /* what was kept was not good */
         r = fetch_once(pulling, layer, told, told_context, &resumed, err);
     return r < 0 ? cf_fail_in(err, r, "%s", cf_remote_name(pulling->remote)) : 0;

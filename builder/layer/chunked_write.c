@@ -300,7 +300,7 @@ static int begin_entry(struct cf_chunked_writer *writer, struct cf_error *err)
         r = flush_meta(writer, err);
     writer->crc = 0;
     writer->done = 0;
-    cf_chunker_init(&writer->chunker, CF_CHUNK_BITS);
+    cf_chunker_init(&writer->chunker, true);
     return r;
 }
 
@@ -422,7 +422,8 @@ static int make_toc(const struct cf_chunked_writer *writer, struct cf_buf *toc)
     }
     cf_digest_of(writer->split_data.data, writer->split_data.len, &split);
     cf_digest_text(&split, digest);
-    return r < 0 ? r : cf_buf_printf(toc, "],\"tarSplitDigest\":\"%s\"}", digest);
+    return r < 0 ? r
+                 : cf_buf_printf(toc, "],\"tarSplitDigest\":\"%s\",\"coarseChunks\":true}", digest);
 }
 
 static int put_skippable(struct cf_chunked_writer *writer, const void *data, size_t len,

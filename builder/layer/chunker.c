@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <cloudfs/chunked.h>
 
-enum { WINDOW = 64, OFFSET = 31 };
+enum { WINDOW = 64, OFFSET = 31, MASK = 0xffff };
 
-void cf_chunker_init(struct cf_chunker *chunker, unsigned bits)
+void cf_chunker_init(struct cf_chunker *chunker, bool coarse)
 {
     *chunker = (struct cf_chunker){
-        .s1 = WINDOW * OFFSET, .s2 = WINDOW * (WINDOW - 1) * OFFSET, .mask = (1u << bits) - 1};
+        .s1 = WINDOW * OFFSET, .s2 = WINDOW * (WINDOW - 1) * OFFSET, .coarse = coarse};
 }
 
 /* One byte into the sum; whether the piece ends behind it. */
@@ -17,7 +17,7 @@ static inline bool roll(struct cf_chunker *chunker, uint8_t byte)
     chunker->at = (chunker->at + 1) % WINDOW;
     chunker->s1 += byte - drop;
     chunker->s2 += chunker->s1 - WINDOW * (drop + OFFSET);
-    return (chunker->s2 & chunker->mask) == chunker->mask;
+    return (chunker->s2 & MASK) == MASK && (!chunker->coarse || (chunker->s1 & 1));
 }
 
 /* The first len bytes of the piece are one; the rest begins the next. */

@@ -36,8 +36,10 @@ struct reading {
     struct cf_recipe_writer *recipe; /* NULL: the layer gets the canonical form */
 
     uint64_t tar_size, entries;
-    uint64_t expanded; /* bytes of all files, with their holes */
-    bool wanted;       /* the entry's data is a file's content */
+    uint64_t expanded;          /* bytes of all files, with their holes */
+    bool wanted;                /* the entry's data is a file's content */
+    struct cf_node *known_node; /* of a file whose object is there; NULL: of none */
+    struct cf_digest known;
 };
 
 static void reading_done(struct reading *reading)
@@ -87,6 +89,24 @@ static int too_large(const struct reading *reading, struct cf_error *err)
                    reading->max_size);
 }
 
+static bool is_known(struct reading *reading, const struct cf_tar_entry *entry)
+{
+    const struct cf_layer_read_options *options = reading->options;
+    return options->known && reading->recipe && options->expected_diff_id &&
+           entry->size > CF_INLINE_MAX && !entry->sparse &&
+           options->known(options->known_context, entry, &reading->known) &&
+           cf_object_exists(reading->store, &reading->known);
+}
+
+static int end_known(struct reading *reading, struct cf_error *err)
+{
+    const uint64_t size = cf_tar_entry(reading->tar)->size;
+    int r = cf_node_set_object(reading->builder, reading->known_node, &reading->known, size);
+    reading->known_node = NULL;
+    return r < 0 ? cf_fail_errno(err, -r, "its content in the tree")
+                 : cf_recipe_object(reading->recipe, &reading->known, err);
+}
+
 static int begin_entry(struct reading *reading, struct cf_error *err)
 {
     const struct cf_tar_entry *entry = cf_tar_entry(reading->tar);
@@ -99,15 +119,20 @@ static int begin_entry(struct reading *reading, struct cf_error *err)
         if (entry->size > reading->max_size - reading->expanded)
             return too_large(reading, err);
         reading->expanded += entry->size;
-        r = cf_content_begin(&reading->content, node, entry->size, err);
+        if (is_known(reading, entry))
+            reading->known_node = node;
+        else
+            r = cf_content_begin(&reading->content, node, entry->size, err);
     }
-    reading->wanted = node != NULL;
+    reading->wanted = node && !reading->known_node;
     return r;
 }
 
 static int end_entry(struct reading *reading, struct cf_error *err)
 {
     struct cf_digest digest;
+    if (reading->known_node)
+        return end_known(reading, err);
     if (!reading->wanted)
         return 0;
     int r = cf_content_end(&reading->content, &digest, err);
@@ -118,7 +143,8 @@ static int end_entry(struct reading *reading, struct cf_error *err)
 
 static int take_data(struct reading *reading, const struct cf_tar_span *span, struct cf_error *err)
 {
-    const bool object = reading->wanted && cf_content_is_object(&reading->content);
+    const bool object =
+        reading->known_node || (reading->wanted && cf_content_is_object(&reading->content));
     int r = 0;
     if (reading->recipe)
         r = object ? cf_recipe_part(reading->recipe, span->offset, span->len, err)

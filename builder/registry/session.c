@@ -384,7 +384,7 @@ static int go(struct going *going, struct cf_answer *ret_answer, struct cf_error
         int r = send_once(going, &answer, err);
         if (r == 0 && !going->call->is_stream)
             r = judge(going, &answer, &tries, err);
-        else if ((r == -EAGAIN || r == -ETIMEDOUT) && !going->call->once &&
+        else if ((r == -EAGAIN || (r == -ETIMEDOUT && tries == 0)) && !going->call->once &&
                  !going->call->is_stream && ++tries < CF_SESSION_TRIES) {
             cf_session_pause(tries - 1, NULL);
             r = 1;

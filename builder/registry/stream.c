@@ -85,8 +85,10 @@ static int connect_stream(struct cf_stream *stream, struct cf_error *err)
     (void)snprintf(range, sizeof range, "Range: bytes=%llu-%llu", (unsigned long long)stream->at,
                    (unsigned long long)stream->end - 1);
     int r = cf_remote_call(stream->remote, &call, rest, &stream->answer, err);
-    if (r < 0)
+    if (r < 0) { /* it has tried more than once already */
+        stream->tries = CF_SESSION_TRIES;
         return r;
+    }
     if (ranged && stream->answer.status == 206) {
         if (!range_fits(stream))
             return cf_fail(err, -EPROTO, "blob %s: the registry sends another part than asked for",
@@ -106,7 +108,7 @@ static bool may_pass(int code)
 
 static int again(struct cf_stream *stream, int code, struct cf_error *err)
 {
-    if (stream->at - stream->tried_at >= PROGRESS)
+    if (stream->at - stream->tried_at >= PROGRESS && stream->tries < CF_SESSION_TRIES)
         stream->tries = 0;
     stream->tried_at = stream->at;
     cf_answer_done(&stream->answer);

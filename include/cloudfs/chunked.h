@@ -25,18 +25,18 @@
 
 /* ---- where content is cut ---- */
 
-#define CF_CHUNK_BITS 17        /* ours: 128 KiB on average */
-#define CF_CHUNK_BITS_PODMAN 16 /* containers/storage's */
 #define CF_CHUNK_MAX (1u << 20)
 #define CF_CHUNK_HOLE 1024u /* so many zeros are a chunk of their own */
 
 /*
- * Cuts a file by its content: behind each byte where the sum of the last 64 has its low bits set,
- * around holes, and at CF_CHUNK_MAX. The sum is bup's (bupsplit.c; also in perkeep,
- * go4.org/rollsum).
+ * Cuts a file by its content: behind each byte where the sum of the last 64 has its low 16 bits
+ * set, around holes, and at CF_CHUNK_MAX. The sum is bup's (bupsplit.c; also in perkeep,
+ * go4.org/rollsum), and so are the places podman's; that makes some 60 KiB. Coarse cuts are every
+ * other of them, which halves the table of contents.
  */
 struct cf_chunker {
-    uint32_t s1, s2, mask;
+    uint32_t s1, s2;
+    bool coarse;
     uint8_t window[64];
     unsigned at;
     uint64_t len;   /* bytes of the piece so far, zeros that may become a hole included */
@@ -45,7 +45,7 @@ struct cf_chunker {
 };
 /* A piece is whole: len bytes, the pieces following each other. */
 typedef int cf_piece_fn(void *context, bool is_hole, uint64_t len, struct cf_error *err);
-void cf_chunker_init(struct cf_chunker *chunker, unsigned bits);
+void cf_chunker_init(struct cf_chunker *chunker, bool coarse);
 int cf_chunker_add(struct cf_chunker *chunker, const void *data, size_t len, cf_piece_fn *fn,
                    void *context, struct cf_error *err);
 int cf_chunker_end(struct cf_chunker *chunker, cf_piece_fn *fn, void *context,
@@ -67,6 +67,59 @@ cf_sink_fn cf_chunked_write; /* context: the writer */
 /* ret_annotations: for the descriptor of the layer. */
 int cf_chunked_finish(struct cf_chunked_writer *writer, struct cf_json **ret_annotations,
                       struct cf_error *err);
+
+/* ---- reading: only what is missing ---- */
+
+/* A table of contents: files with content, and their chunks. */
+struct cf_toc_chunk {
+    uint64_t offset, end; /* of its frame in the blob */
+    uint64_t file_offset, size;
+    bool is_hole;
+    struct cf_digest digest;
+};
+struct cf_toc_file {
+    char *name; /* as the tar spells it */
+    uint64_t size;
+    struct cf_digest digest;
+    size_t first, count; /* chunks, in order, which are the file without a gap */
+};
+struct cf_toc {
+    struct cf_toc_file *files; /* ascending by name */
+    size_t file_count;
+    struct cf_toc_chunk *chunks;
+    size_t chunk_count;
+    struct cf_digest split; /* of the compressed tar-split */
+    bool coarse;            /* how the chunks were cut */
+};
+/* The JSON of a TOC, for a blob whose frames end before limit. -EINVAL: it contradicts itself, lies
+ * about sizes, names a file twice, or lacks a tar-split. */
+int cf_toc_parse(const void *text, size_t len, uint64_t limit, struct cf_toc *ret_toc,
+                 struct cf_error *err);
+void cf_toc_done(struct cf_toc *toc);
+const struct cf_toc_file *cf_toc_find(const struct cf_toc *toc, const char *name, size_t len);
+
+struct cf_chunked_source {
+    /* len bytes of the blob from offset, to the sink; by several threads. */
+    int (*fetch)(void *context, uint64_t offset, uint64_t len, cf_sink_fn *sink, void *sink_context,
+                 struct cf_error *err);
+    void *context;
+    uint64_t blob_size;
+    const struct cf_json *annotations; /* of the layer's descriptor */
+    const char *what;                  /* for messages */
+    const struct cf_digest *diff_id;
+    cf_progress_fn *progress;
+    void *progress_context;
+};
+/* Whether the annotations are such that cf_chunked_read may be worth while. */
+bool cf_chunked_detect(const struct cf_json *annotations);
+/*
+ * Makes a layer of what the store has (whole files first, then chunks of the files of the same path
+ * in its images) and of what it lacks, which is fetched in few ranges. The TOC is verified against
+ * its annotation, each chunk against the TOC, and the tar that all of it makes against the diff ID.
+ * 1: it is not worth while, and the whole blob is to be read instead; nothing was made.
+ */
+int cf_chunked_read(struct cf_store *store, const struct cf_chunked_source *source,
+                    struct cf_error *err);
 
 /* ---- annotations ---- */
 

@@ -29,6 +29,8 @@ typedef int cf_sink_fn(void *context, const void *data, size_t len, struct cf_er
 /* Told now and then while work goes on; bytes done so far of total (0: unknown). May be NULL. */
 typedef void cf_progress_fn(void *context, const char *what, uint64_t done, uint64_t total);
 
+struct cf_tar_entry; /* tar.h */
+
 struct cf_layer_info {
     struct cf_digest diff_id;
     uint64_t tar_size;     /* bytes of the tar */
@@ -60,6 +62,13 @@ struct cf_layer_read_options {
     bool canonical;
     bool has_clamp;
     int64_t clamp_sec;
+    /*
+     * Told of each regular file larger than CF_INLINE_MAX: true when its content in the source
+     * comes out of the object *ret_digest of this store, which then is neither hashed nor written
+     * again. That it is so the diff ID proves, which must be expected. NULL: it never is.
+     */
+    bool (*known)(void *context, const struct cf_tar_entry *entry, struct cf_digest *ret_digest);
+    void *known_context;
     cf_progress_fn *progress;
     void *progress_context;
 };
