@@ -114,8 +114,11 @@ static int put_command(struct cf_buf *buf, const struct cf_json *cmd)
 static int put_config(struct cf_buf *buf, const struct cf_image *image)
 {
     const struct cf_json *config = cf_json_get(image->config_json, "config");
-    const struct cf_json *labels = cf_json_get(config, "Labels");
-    const struct cf_json *cmd = cf_json_get(config, "Cmd");
+    const struct cf_json *own =
+        cf_json_get(cf_json_get(image->config_json, "spec"), "image_config");
+    const struct cf_json *labels = own ? cf_json_get(own, "labels") : cf_json_get(config, "Labels");
+    const struct cf_json *cmd =
+        own ? cf_json_get(cf_json_get(own, "cmd"), "current") : cf_json_get(config, "Cmd");
     bool empty = cf_json_count(labels) == 0 && cf_json_count(cmd) == 0;
     int r = cf_buf_add_str(buf, empty ? "    image_config: {}\n" : "    image_config:\n");
 
@@ -148,7 +151,9 @@ static int put_platform(struct cf_buf *buf, const struct cf_image *image)
 static int put_image(struct cf_buf *buf, const struct cf_image *image, const char *name,
                      const char *id)
 {
-    const struct cf_json *annotations = cf_json_get(image->manifest_json, "annotations");
+    const struct cf_json *own = cf_json_get(image->config_json, "metadata");
+    const struct cf_json *annotations =
+        cf_json_get(own ? own : image->manifest_json, "annotations");
     int r = cf_buf_add_str(buf, "- kind: Image\n  metadata:\n");
 
     if (r == 0 && cf_json_count(annotations) > 0)

@@ -134,8 +134,31 @@ int cf_manifest_parse(const void *data, size_t len, struct cf_image **ret_image,
     return 0;
 }
 
+/* sealer v0.8 has its own object as config: the layers that are not empty have an id, the diff ID.
+ */
+static int parse_sealer_ids(struct cf_image *image, struct cf_error *err)
+{
+    const struct cf_json *list = cf_json_get(cf_json_get(image->config_json, "spec"), "layers");
+    size_t count = 0;
+
+    for (const struct cf_json *item = cf_json_first(list); item; item = cf_json_next(item)) {
+        const char *text = cf_json_get_string(item, "id");
+        if (!text || !*text)
+            continue;
+        if (count == image->layer_count || cf_digest_parse(text, &image->diff_ids[count++]) < 0)
+            return cf_fail(err, -EINVAL, "the config's spec.layers do not fit the manifest");
+    }
+    if (count != image->layer_count)
+        return cf_fail(err, -EINVAL, "the config names %zu layers, the manifest %zu", count,
+                       image->layer_count);
+    return 0;
+}
+
 static int parse_diff_ids(struct cf_image *image, struct cf_error *err)
 {
+    if (!cf_json_get(image->config_json, "rootfs") &&
+        cf_json_is_array(cf_json_get(cf_json_get(image->config_json, "spec"), "layers")))
+        return parse_sealer_ids(image, err);
     const struct cf_json *ids = cf_json_get(cf_json_get(image->config_json, "rootfs"), "diff_ids");
     const struct cf_json *id = cf_json_first(ids);
 

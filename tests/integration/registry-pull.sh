@@ -88,6 +88,45 @@ put_manifest "$work/index.json" application/vnd.oci.image.index.v1+json apps/lis
 eq "$("$CLOUDFS" pull --platform linux/arm64 "$reg/apps/list:both")" "$id"
 fails_with 1 'no image for linux/386.*linux/s390x, linux/arm64/v8' "$CLOUDFS" pull --platform linux/386 "$reg/apps/list:both"
 
+# sealer v0.8: a docker list whose sizes are wrong, and its own object as config
+diff=$(skopeo inspect --raw --config --tls-verify=false "docker://$reg/apps/gzip:2" >"$work/config.json" &&
+    json "$work/config.json" '" ".join(d["rootfs"]["diff_ids"])')
+# shellcheck disable=SC2086 # words
+python3 - "$reg" "$work/child.json" $diff <<'END' || fail "no sealer image can be made"
+import hashlib, json, sys, urllib.request
+reg, child, ids = sys.argv[1], json.load(open(sys.argv[2])), sys.argv[3:]
+def send(url, data, method, kind):
+    return urllib.request.urlopen(urllib.request.Request(url, data=data, method=method, headers={"Content-Type": kind}))
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+config = json.dumps({"kind": "Image", "metadata": {"name": "kubernetes:v1", "creationTimestamp": None,
+    "annotations": {"sea.aliyun.com/ClusterFile": "kind: Cluster\n"}},
+    "spec": {"id": "52c3b1", "image_config": {"cmd": {"current": ["kubectl apply -f manifests"]}, "labels": {"a": "b"}},
+             "layers": [{"id": ids[0], "type": "BASE", "value": "rootfs cache"}, {"id": "", "type": "CMD", "value": "x"},
+                        {"id": ids[1], "type": "COPY", "value": ". ."}],
+             "platform": {"architecture": "amd64", "os": "linux"}}, "architecture": "amd64", "os": "linux",
+    "history": [{"created_by": "BASE rootfs cache"}, {"created_by": "CMD x", "empty_layer": True}, {"created_by": "COPY . ."}]}).encode()
+place = send(f"http://{reg}/v2/apps/list/blobs/uploads/", b"", "POST", "text/plain").headers["Location"]
+send(place + "&digest=" + digest(config), config, "PUT", "application/octet-stream")
+docker = "application/vnd.docker."
+manifest = json.dumps({"schemaVersion": 2, "mediaType": docker + "distribution.manifest.v2+json",
+    "config": {"mediaType": docker + "container.image.v1+json", "size": len(config), "digest": digest(config)},
+    "layers": [{"mediaType": docker + "image.rootfs.diff.tar.gzip", "size": l["size"], "digest": l["digest"]}
+               for l in child["layers"]]}).encode()
+send(f"http://{reg}/v2/apps/list/manifests/{digest(manifest)}", manifest, "PUT", docker + "distribution.manifest.v2+json")
+index = json.dumps({"schemaVersion": 2, "mediaType": docker + "distribution.manifest.list.v2+json", "manifests": [
+    {"mediaType": docker + "distribution.manifest.v2+json", "size": 826082517, "digest": digest(manifest),
+     "platform": {"architecture": "amd64", "os": "linux"}}]}).encode()
+send(f"http://{reg}/v2/apps/list/manifests/sealer", index, "PUT", docker + "distribution.manifest.list.v2+json")
+END
+CLOUDFS_ROOT=$work/store-sealer "$CLOUDFS" pull -q --platform linux/amd64 "$reg/apps/list:sealer" -t kubernetes:v1 >/dev/null
+CLOUDFS_ROOT=$work/store-sealer "$CLOUDFS" ls -R -l kubernetes:v1 >"$work/list-sealer"
+same_files "$work/list" "$work/list-sealer"
+CLOUDFS_ROOT=$work/store-sealer "$CLOUDFS" inspect --format sealer kubernetes:v1 >"$work/sealer.yaml"
+for line in 'type: BASE' 'value: "rootfs cache"' 'kubectl apply -f manifests' 'sea.aliyun.com/ClusterFile' 'name: "kubernetes:v1"'; do
+    grep -qF -e "$line" "$work/sealer.yaml" || fail "inspect --format sealer lacks $line: $(cat "$work/sealer.yaml")"
+done
+
 # mirrors: the first that has it; and the registry itself after a mirror that is not there
 dead=127.0.0.1:$(free_port)
 printf '[[registry]]\nlocation = "nowhere.example"\n[[registry.mirror]]\nlocation = "%s"\ninsecure = true
