@@ -23,8 +23,9 @@
 #include "out.h"
 
 enum {
-    TABLE_MAX = 32 << 20, /* compressed and not; larger ones are not worth their memory */
-    TABLE_PLAIN_MAX = 128 << 20,
+    TABLE_MAX = 16 << 20, /* larger ones are not worth their memory */
+    TABLE_PLAIN_MAX = 24 << 20,
+    SPLIT_PLAIN_MAX = 64 << 20,
     FRAME_MAX = 64 << 20,
     GAP = 64 << 10, /* bytes that are cheaper to fetch than to leave out */
     RANGES_MAX = 512,
@@ -66,7 +67,7 @@ bool cf_chunked_detect(const struct cf_json *annotations)
 
 /* ---- tables ---- */
 
-static int parse_place(const char *text, uint64_t blob_size, struct table_place *ret,
+static int parse_place(const char *text, uint64_t blob_size, uint64_t max, struct table_place *ret,
                        struct cf_error *err)
 {
     int used = 0;
@@ -75,7 +76,7 @@ static int parse_place(const char *text, uint64_t blob_size, struct table_place 
     if (n != 3 || (text[used] && text[used] != ':') || ret->offset > blob_size ||
         ret->len > blob_size - ret->offset)
         return cf_fail(err, -EINVAL, "a table's place is wrong: %s", CF_QUOTE(text));
-    if (ret->len > TABLE_MAX || ret->plain > TABLE_PLAIN_MAX)
+    if (ret->len > TABLE_MAX || ret->plain > max)
         return cf_fail(err, -EFBIG, "a table is too large");
     return 0;
 }
@@ -153,11 +154,11 @@ static int read_tables(struct run *run, struct cf_error *err)
                          split cf_autobuf = CF_BUF_INIT;
     struct table_place toc, tar;
     struct cf_digest digest;
-    int r =
-        parse_place(cf_json_get_string(notes, CF_CHUNKED_POSITION), source->blob_size, &toc, err);
+    int r = parse_place(cf_json_get_string(notes, CF_CHUNKED_POSITION), source->blob_size,
+                        TABLE_PLAIN_MAX, &toc, err);
     if (r == 0)
-        r = parse_place(cf_json_get_string(notes, CF_CHUNKED_TARSPLIT), source->blob_size, &tar,
-                        err);
+        r = parse_place(cf_json_get_string(notes, CF_CHUNKED_TARSPLIT), source->blob_size,
+                        SPLIT_PLAIN_MAX, &tar, err);
     if (r == 0 && cf_digest_parse(cf_json_get_string(notes, CF_CHUNKED_CHECKSUM), &digest) < 0)
         r = cf_fail(err, -EINVAL, "the annotation of the table's digest is no digest");
     if (r == 0 && (tar.offset < toc.offset + toc.len || tar.offset - toc.offset > TABLE_MAX))
