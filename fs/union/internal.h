@@ -283,6 +283,7 @@ int cf_upper_prepare(struct cf_union *u, struct cf_error *err);
 #define CF_LOWER_DIR_SIZE 4096 /* what directories show, so that copy-up does not change it */
 uint64_t cf_lower_root(const struct cf_union *u);
 int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode);
+bool cf_lower_is_dir(struct cf_union *u, uint64_t nid); /* false on error too */
 int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat);
 /* Number of names; 0 on error. */
 uint32_t cf_lower_links(struct cf_union *u, uint64_t nid);

@@ -25,6 +25,12 @@ int cf_lower_mode(struct cf_union *u, uint64_t nid, mode_t *ret_mode)
     return r;
 }
 
+bool cf_lower_is_dir(struct cf_union *u, uint64_t nid)
+{
+    mode_t mode = 0;
+    return cf_lower_mode(u, nid, &mode) == 0 && S_ISDIR(mode);
+}
+
 int cf_lower_stat(struct cf_union *u, uint64_t nid, struct stat *ret_stat)
 {
     if (u->stack)

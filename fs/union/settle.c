@@ -227,14 +227,13 @@ static bool leads_to_content(struct settling *s, const struct cf_vnode *dir, con
                              const struct cf_upper_entry *entry, uint64_t *ret_nid)
 {
     const char *from = entry->redirect ? entry->redirect : name;
-    mode_t mode = 0;
     int r = -ENOENT;
 
     if (*from == '/')
         r = cf_lower_walk(s->u, from, ret_nid);
     else if (dir->nid != CF_NID_NONE && !strchr(from, '/'))
         r = cf_lower_find(s->u, dir->nid, from, strlen(from), ret_nid, NULL);
-    return r == 0 && cf_lower_mode(s->u, *ret_nid, &mode) == 0 && !S_ISDIR(mode);
+    return r == 0 && !cf_lower_is_dir(s->u, *ret_nid);
 }
 
 static int copy_content(struct settling *s, const struct cf_vnode *dir, const char *name)

@@ -61,7 +61,7 @@ fi
 fio_job() { # fio_job NAME OPTION...
     name=$1
     shift
-    fio --name="$name" --directory="$m" --size=$((8 * seconds))m --verify=crc32c --verify_fatal=1 --rw=randwrite \
+    fio --name="$name" --directory="$m" --size=$((8 * seconds))m --verify=crc32c --verify_fatal=1 --verify_state_save=0 --rw=randwrite \
         --randseed=7 --group_reporting --output="$work/fio.out" "$@" >"$work/fio.err" 2>&1 || {
         cat "$work/fio.out" "$work/fio.err" >&2
         fail "fio $name $*"

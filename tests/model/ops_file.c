@@ -55,6 +55,10 @@ static void open_op(struct model *m, const char *path)
     mode_t mode = pick(m, 3) ? 0666 : 04777;
     if (m->user) /* the kernel asks for a file's owner */
         flags &= ~O_NOATIME;
+    struct stat now; /* of a truncation by open(2) libfuse before 3.17 does not tell all */
+    if ((flags & O_TRUNC) && (m->user || geteuid() != 0) &&
+        fstatat(m->root[0], path, &now, 0) == 0 && (now.st_mode & 06000))
+        return;
     int fd[2];
     say(m, "open %u '%s', flags %o", i, path, flags);
     if (flags & O_CREAT)
@@ -143,7 +147,9 @@ static void copy_op(struct model *m, const int fd[2], unsigned i, off_t at, size
 {
     unsigned to = pick(m, FILES);
     off_t out = pick(m, 60000), in[2] = {at, at}, outs[2] = {out, out};
-    if (m->file[to].fd[0] < 0)
+    struct stat st;
+    if (m->file[to].fd[0] < 0 || fstat(m->file[to].fd[0], &st) ||
+        ((m->user || geteuid() != 0) && (st.st_mode & 06000)))
         return;
     say(m, "copy from %u at %lld to %u at %lld, %zu bytes", i, (long long)at, to, (long long)out,
         len);
@@ -159,7 +165,9 @@ static void use_op(struct model *m)
     const int *fd = m->file[i].fd;
     off_t at = pick(m, 8) ? pick(m, 50000) : pick(m, LARGEST);
     size_t len = sizes[pick(m, COUNT(sizes))];
-    if (fd[0] < 0)
+    struct stat st; /* of setuid and fallocate or copy_file_range FUSE does not tell all */
+    if (fd[0] < 0 || (what >= 12 && what < 15 && (m->user || geteuid() != 0) &&
+                      (fstat(fd[0], &st) || (st.st_mode & 06000))))
         return;
     if (m->file[i].flags & O_DIRECT) {
         at -= at % BLOCK;
@@ -329,7 +337,8 @@ void op_attribute(struct model *m)
     } else if (what < 9) {
         xattr_op(m, path);
     } else if (what < 10) {
-        if (!m->user) /* the kernel lets only a file's owner: not him who stands for root */
+        if (getenv("MODEL_ACL") &&
+            !m->user) /* the kernel lets only a file's owner: not him who stands for root */
             acl_op(m, path);
     } else {
         int how = (int)pick(m, 8);
