@@ -91,6 +91,7 @@ void cf_commit_done(struct commit *commit)
 {
     cf_mount_thaw(&commit->freeze);
     cf_delta_done(&commit->delta);
+    cf_memo_done(&commit->memo);
     cf_image_free(commit->base);
     cf_tree_close(commit->tree);
     if (commit->delta.upper_fd >= 0)
@@ -112,6 +113,28 @@ static int open_dir(const char *path, int *ret_fd, struct cf_error *err)
     return *ret_fd < 0 ? cf_fail_errno(err, errno, "cannot open %s", CF_QUOTE(path)) : 0;
 }
 
+static void describe_delta(struct commit *commit)
+{
+    struct delta *delta = &commit->delta;
+
+    delta->store = commit->store;
+    delta->tree = commit->tree;
+    delta->user = commit->mount->user_xattrs;
+    delta->only_changes = commit->options->dry_run;
+    delta->has_clamp = commit->options->image.has_timestamp;
+    delta->clamp_sec = commit->options->image.timestamp;
+}
+
+/* Where somebody may be kept waiting, most of the work is done before. */
+static int look_ahead(struct commit *commit, struct cf_error *err)
+{
+    if (commit->mount->state != CF_MOUNT_LIVE || commit->options->dry_run)
+        return 0;
+    int r = cf_memo_fill(&commit->memo, &commit->delta, err);
+    commit->delta.memo = &commit->memo;
+    return r;
+}
+
 /* Image, tree and directories of the mount, whose changes are kept out from here on. */
 static int begin(struct commit *commit, struct cf_error *err)
 {
@@ -120,12 +143,17 @@ static int begin(struct commit *commit, struct cf_error *err)
 
     if (r == 0)
         r = cf_image_tree(commit->store, commit->base, &commit->tree, NULL, err);
-    if (r < 0 || !mount->upper)
+    if (r < 0)
         return r;
-    commit->frozen_at = now_us();
-    r = cf_mount_freeze(commit->store, mount, &commit->freeze, err);
+    describe_delta(commit);
+    if (!mount->upper)
+        return 0;
+    r = open_dir(mount->upper, &commit->delta.upper_fd, err);
     if (r == 0)
-        r = open_dir(mount->upper, &commit->delta.upper_fd, err);
+        r = look_ahead(commit, err);
+    commit->frozen_at = now_us();
+    if (r == 0)
+        r = cf_mount_freeze(commit->store, mount, &commit->freeze, err);
     if (r == 0)
         r = open_dir(mount->work, &commit->delta.work_fd, err);
     if (r == 0 && commit->freeze.moving)
@@ -160,26 +188,11 @@ static void end_pause(void *context)
 {
     struct commit *commit = context;
 
-    if (!commit->freeze.live)
+    if (!commit->freeze.live || commit->freeze.fd < 0)
         return;
     cf_mount_thaw(&commit->freeze);
     commit->freeze.fd = -1;
     commit->pause_us = now_us() - commit->frozen_at;
-}
-
-static int walk(struct commit *commit, bool only_changes, struct cf_error *err)
-{
-    struct delta *delta = &commit->delta;
-
-    delta->store = commit->store;
-    delta->tree = commit->tree;
-    delta->user = commit->mount->user_xattrs;
-    delta->only_changes = only_changes;
-    if (commit->options) {
-        delta->has_clamp = commit->options->image.has_timestamp;
-        delta->clamp_sec = commit->options->image.timestamp;
-    }
-    return commit->mount->upper ? cf_delta_walk(delta, err) : 0;
 }
 
 /* Whether a file of work/ can be renamed into the store: same disk, and no other mount of it. */
@@ -212,6 +225,13 @@ static int make_layer(struct commit *commit, struct cf_layer_info *ret_info, str
     cf_harvest_init(&harvest, &commit->delta, may_move);
     harvest.taken = end_pause;
     harvest.taken_context = commit;
+    if (commit->freeze.live) {
+        /* Nobody is kept waiting while the layer is made of what is in the store now. */
+        int r = cf_harvest_take_all(&harvest, err);
+        if (r < 0)
+            return r;
+        end_pause(commit);
+    }
     struct cf_content_source source = cf_harvest_source(&harvest);
     struct cf_layer_build_options build = {
         .content = &source,
@@ -341,8 +361,8 @@ static int run(struct commit *commit, struct cf_commit_result *result, struct cf
     const struct cf_commit_options *options = commit->options;
     int r = begin(commit, err);
 
-    if (r == 0)
-        r = walk(commit, options->dry_run, err);
+    if (r == 0 && commit->mount->upper)
+        r = cf_delta_walk(&commit->delta, err);
     if (r == 0 && !options->dry_run)
         r = create(commit, result, err);
     if (r < 0)

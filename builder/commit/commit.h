@@ -6,6 +6,7 @@
 #include <cloudfs/mount.h>
 
 #include "harvest.h"
+#include "memo.h"
 
 struct commit {
     struct cf_store *store;
@@ -14,6 +15,7 @@ struct commit {
     struct cf_image *base;
     struct cf_tree *tree;
     struct cf_freeze freeze;
+    struct memo memo;
     struct delta delta;
     uint64_t frozen_at, pause_us;
     struct cf_digest seen; /* of a moving upper; see cf_upper_trace */

@@ -177,6 +177,8 @@ static int add_file(struct delta *delta, struct cf_node *node, const struct delt
                                 .indexed = entry->indexed,
                                 .linked = st->st_nlink > 1,
                                 .change = told ? delta->changes.count - 1 : SIZE_MAX,
+                                .hashed = entry->hashed,
+                                .digest = entry->digest,
                                 .size = entry->inode.size,
                                 .dev = st->st_dev,
                                 .ino = st->st_ino,

@@ -20,6 +20,8 @@
 #include <cloudfs/tree.h>
 #include <cloudfs/union.h>
 
+struct memo; /* memo.h */
+
 /* A regular file of the upper whose content is still to be read (it is larger than CF_INLINE_MAX).
  */
 struct delta_file {
@@ -28,6 +30,7 @@ struct delta_file {
     bool indexed;            /* it is work/index/<path> */
     bool linked;             /* has other names, so it must not be moved */
     bool has_lower;          /* the image has a file there, with an object of that size */
+    bool hashed;             /* digest is known, and the content is on the disk */
     bool stored;             /* its object is in the store */
     struct cf_digest lower;  /* of that */
     struct cf_digest digest; /* once it was read */
@@ -50,6 +53,7 @@ struct delta {
     bool only_changes; /* the list of changes, no builder */
     bool has_clamp;
     int64_t clamp_sec;
+    const struct memo *memo; /* what is known from before; or NULL */
 
     /* Made by the walk; freed by cf_delta_done. */
     struct cf_builder *builder;
@@ -89,8 +93,9 @@ struct delta_entry {
     struct cf_buf xattrs;  /* packed, stored spellings, ascending */
     struct cf_buf target;  /* of a symlink */
     struct cf_buf data;    /* content of up to CF_INLINE_MAX bytes */
-    bool has_digest;
-    struct cf_digest digest; /* of larger content that is known */
+    bool has_digest;       /* of larger content that is in the store */
+    bool hashed;           /* of larger content that is only in the upper */
+    struct cf_digest digest;
 };
 void cf_delta_entry_done(struct delta_entry *entry);
 /*

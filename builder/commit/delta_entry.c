@@ -14,6 +14,8 @@
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
 
+#include "memo.h"
+
 #define COMPARE_SIZE (256u << 10)
 
 void cf_delta_entry_done(struct delta_entry *entry)
@@ -258,8 +260,15 @@ int cf_delta_read_upper(struct delta *delta, int fd, const char *name, uint64_t 
                         const char *shown_name, struct delta_entry *ret_entry, struct cf_error *err)
 {
     uint64_t nid = ret_entry->nid;
-    int r = cf_upper_read(fd, name, delta->user, &ret_entry->upper);
+    int r = delta->memo ? cf_memo_recall(delta->memo, fd, name, ret_entry) : 0;
 
+    if (r == 0)
+        r = cf_upper_read(fd, name, delta->user, &ret_entry->upper);
+    else if (r > 0) {
+        ret_entry->fd = fd;
+        ret_entry->name = name;
+        return 1;
+    }
     if (r < 0)
         return fail_at(delta, r, err);
     ret_entry->fd = fd;
@@ -335,7 +344,7 @@ static int compare_fds(int a, int b, uint64_t size)
 static int compare_large(struct delta *delta, const struct delta_entry *entry,
                          const struct cf_content *content)
 {
-    if (entry->has_digest)
+    if (entry->has_digest || entry->hashed)
         return cf_digest_equal(&entry->digest, &content->digest);
     int file cf_autoclose =
         openat(entry->fd, entry->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -369,7 +378,7 @@ static int same_content(struct delta *delta, const struct delta_entry *entry,
         return 0;
     if (content.kind == CF_CONTENT_INLINE)
         return content.size == 0 || memcmp(content.data, entry->data.data, content.size) == 0;
-    if (!entry->has_digest && !look)
+    if (!entry->has_digest && !entry->hashed && !look)
         return -EAGAIN;
     return compare_large(delta, entry, &content);
 }

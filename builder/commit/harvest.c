@@ -13,8 +13,7 @@
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
 
-/* Smaller files are copied: that costs less than a stub, which takes a file and its xattrs. */
-#define MOVE_MIN (64u << 10)
+#define MOVE_MIN CF_HARVEST_MOVE_MIN
 /* The kernel is asked to begin writing such a file while it is being hashed. */
 #define EARLY_MIN (1u << 20)
 #define COPY_SIZE (256u << 10)
@@ -162,6 +161,14 @@ struct cf_content_source cf_harvest_source(struct harvest *harvest)
         .open = source_open, .read = source_read, .close = source_close, .context = harvest};
 }
 
+static void know_digest(struct harvest *harvest, struct delta_file *file,
+                        const struct cf_digest *digest)
+{
+    file->digest = *digest;
+    if (file->change != SIZE_MAX && file->has_lower && cf_digest_equal(&file->lower, digest))
+        harvest->delta->changes.list[file->change].meta_only = true;
+}
+
 int cf_harvest_file_done(void *context, struct cf_node *node, const struct cf_digest *digest,
                          uint64_t size, struct cf_error *err)
 {
@@ -171,9 +178,7 @@ int cf_harvest_file_done(void *context, struct cf_node *node, const struct cf_di
 
     (void)node;
     (void)size;
-    file->digest = *digest;
-    if (file->change != SIZE_MAX && file->has_lower && cf_digest_equal(&file->lower, digest))
-        harvest->delta->changes.list[file->change].meta_only = true;
+    know_digest(harvest, file, digest);
     if (file->size >= MOVE_MIN)
         return 0;
     int r =
@@ -184,17 +189,12 @@ int cf_harvest_file_done(void *context, struct cf_node *node, const struct cf_di
 
 /* ---- large files ---- */
 
-/*
- * Whether nobody has the file open for writing, nor will while fd is open: a read lease is had for
- * nothing less. Who wants to write meanwhile makes the kernel send a signal, which must not be
- * one that ends us.
- */
-static bool take_lease(int fd)
+bool cf_harvest_lease(int fd)
 {
     return fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
 }
 
-static int hash_fd(int fd, struct cf_digest *ret_digest)
+int cf_harvest_hash(int fd, struct cf_digest *ret_digest)
 {
     struct cf_hasher *hasher cf_cleanup(cf_hasher_free_ptr) = NULL;
     char *buffer cf_autofree = malloc(COPY_SIZE);
@@ -226,7 +226,7 @@ static int clone_file(struct harvest *harvest, struct delta_file *file, int fd,
     if (out < 0)
         return fail_at(harvest, file, -errno, "copy", err);
     int r = cf_clone_file(fd, out) == 0 ? 1 : 0;
-    if (r == 1 && (hash_fd(out, &digest) < 0 || !cf_digest_equal(&digest, &file->digest)))
+    if (r == 1 && (cf_harvest_hash(out, &digest) < 0 || !cf_digest_equal(&digest, &file->digest)))
         r = cf_fail(err, -EBUSY, "%s was changed below the mount while it was committed",
                     CF_QUOTE(path_of(harvest, file)));
     if (r == 1) {
@@ -294,10 +294,16 @@ static int take_file(struct harvest *harvest, struct delta_file *file, struct cf
 
     if (fd < 0)
         return fd;
-    int r = may_move(harvest, file) && take_lease(fd) ? move_file(harvest, file, dir, name, err)
-                                                      : copy_file(harvest, file, fd, err);
+    int r = may_move(harvest, file) && cf_harvest_lease(fd)
+                ? move_file(harvest, file, dir, name, err)
+                : copy_file(harvest, file, fd, err);
     file->stored = r == 0;
     return r;
+}
+
+static bool needs_sync(const struct harvest *harvest, const struct delta_file *file)
+{
+    return !file->stored && !file->hashed && may_move(harvest, file);
 }
 
 /* Content that will be moved must be on the disk first: an object is whole or not there. */
@@ -308,12 +314,12 @@ static int sync_large(struct harvest *harvest, struct cf_error *err)
     int r = 0;
 
     for (size_t i = 0; i < delta->file_count; i++)
-        count += may_move(harvest, &delta->files[i]);
+        count += needs_sync(harvest, &delta->files[i]);
     if (count > FEW_FILES && syncfs(delta->upper_fd) < 0)
         return cf_fail_errno(err, errno, "cannot write the upper directory to the disk");
     for (size_t i = 0; i < delta->file_count && count <= FEW_FILES && r == 0; i++) {
         const char *name = NULL;
-        if (!may_move(harvest, &delta->files[i]))
+        if (!needs_sync(harvest, &delta->files[i]))
             continue;
         int fd cf_autoclose = open_file(harvest, &delta->files[i], NULL, &name, err);
         if (fd < 0)
@@ -338,6 +344,52 @@ int cf_harvest_finish(void *context, struct cf_error *err)
     return r;
 }
 
+/* A file whose content nobody has looked at yet. */
+static int hash_file(struct harvest *harvest, struct delta_file *file, struct cf_error *err)
+{
+    struct cf_buf data cf_autobuf = CF_BUF_INIT;
+    struct cf_digest digest;
+    const char *name = NULL;
+    int fd cf_autoclose = open_file(harvest, file, NULL, &name, err);
+
+    if (fd < 0)
+        return fd;
+    int r = file->size < MOVE_MIN ? cf_read_fd(fd, MOVE_MIN, &data) : cf_harvest_hash(fd, &digest);
+    if (r == 0 && file->size < MOVE_MIN && data.len != file->size)
+        r = -EBUSY;
+    if (r < 0)
+        return fail_at(harvest, file, r, "read", err);
+    if (file->size < MOVE_MIN) {
+        r = cf_object_put(harvest->delta->store, data.data, data.len, &digest, err);
+        file->stored = r == 0;
+    }
+    if (r == 0)
+        know_digest(harvest, file, &digest);
+    return r;
+}
+
+int cf_harvest_take_all(struct harvest *harvest, struct cf_error *err)
+{
+    struct delta *delta = harvest->delta;
+    int r = sync_large(harvest, err);
+
+    for (size_t i = 0; i < delta->file_count && r == 0; i++) {
+        struct delta_file *file = &delta->files[i];
+        struct cf_digest known = file->digest;
+        if (file->hashed)
+            know_digest(harvest, file, &known);
+        else
+            r = hash_file(harvest, file, err);
+        if (r == 0 && !file->stored)
+            r = take_file(harvest, file, err);
+        if (r == 0)
+            r = cf_node_set_object(delta->builder, file->node, &file->digest, file->size) < 0
+                    ? cf_fail(err, -ENOMEM, "out of memory")
+                    : 0;
+    }
+    return r;
+}
+
 /* ---- after a crash ---- */
 
 static int rescue(struct cf_store *store, int work_fd, const char *name,
@@ -350,7 +402,7 @@ static int rescue(struct cf_store *store, int work_fd, const char *name,
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
     /* A stub that was not put into its place yet has no content that would match. */
-    int r = hash_fd(fd, &found);
+    int r = cf_harvest_hash(fd, &found);
     if (r == 0 && cf_digest_equal(&found, digest))
         return cf_object_take(store, work_fd, name, digest, err);
     if (r == 0 && unlinkat(work_fd, name, 0) < 0)

@@ -9,6 +9,9 @@
 
 #include "delta.h"
 
+/* Smaller files are copied: that costs less than a stub, which takes a file and its xattrs. */
+#define CF_HARVEST_MOVE_MIN (64u << 10)
+
 struct harvest {
     struct delta *delta;
     bool may_move; /* no kernel overlay is on the upper, and the store's disk is the upper's */
@@ -27,6 +30,19 @@ struct cf_content_source cf_harvest_source(struct harvest *harvest);
 int cf_harvest_file_done(void *context, struct cf_node *node, const struct cf_digest *digest,
                          uint64_t size, struct cf_error *err);
 int cf_harvest_finish(void *context, struct cf_error *err);
+/*
+ * Everything at once, before the layer is built: the objects of all files are in the store then,
+ * and the builder knows their digests. Of files that were hashed before only moves are left to do.
+ */
+int cf_harvest_take_all(struct harvest *harvest, struct cf_error *err);
+
+int cf_harvest_hash(int fd, struct cf_digest *ret_digest);
+/*
+ * Whether nobody has the file open for writing, nor will while fd is open: a read lease is had for
+ * nothing less. Who wants to write meanwhile makes the kernel send a signal, which must not be
+ * one that ends us.
+ */
+bool cf_harvest_lease(int fd);
 
 /* What a commit that was killed has left in work/: contents that stubs promise. Frozen. */
 int cf_harvest_rescue(struct cf_store *store, int work_fd, struct cf_error *err);

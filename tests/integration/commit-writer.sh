@@ -123,6 +123,18 @@ for i in range(0, mib, 20):
         for _ in range(min(20, mib - i)):
             f.write(os.urandom(1 << 20))
 P
+# What lies still is looked at before the freeze, and not again in it.
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    "$CLOUDFS" commit "$m" -t writer:still >/dev/null
+    sleep 0.2
+    strace -f -X raw -e trace=ioctl,llistxattr,read -o "$work/trace" "$CLOUDFS" commit "$m" -t writer:still >/dev/null
+    looks=$(awk '/ioctl.*0x6302/ {frozen = 1} /ioctl.*0x6303/ {frozen = 0} frozen {n++} END {print n + 0}' "$work/trace")
+    grep -q 'ioctl.*0x6303' "$work/trace" || fail "no thaw in the trace"
+    [ "$looks" -lt 100 ] || fail "while frozen, the commit of $files files that lie still made $looks reads"
+    echo "$looks reads while frozen"
+else
+    skip_part "no strace here: what a commit reads while frozen"
+fi
 start_writers
 commits 1 "$files files and $mib MiB, new"
 commits 3 "$files files and $mib MiB, committed before"
