@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 #include "commands.h"
+#include "registry.h"
 
 #include <cloudfs/cache.h>
 
@@ -110,17 +111,20 @@ int cli_cache(struct cli *cli, int argc, char **argv)
     struct cli_image_options image = {0};
     struct cf_image_options image_options;
     struct cli_list ignore = {0};
+    struct cli_registry_options registry = {0};
+    bool offline = false;
     const char *tag = NULL;
     const struct cli_option options[] = {
         {'t', "tag", "REF", CLI_STRING, &tag, "name of the new image (default: the same name)"},
         {0, "platform", "P", CLI_STRING, &cache.platform, "os/arch[/variant] of the images"},
-        {0, "offline", NULL, CLI_FLAG, &cache.offline, "use images/ and the store only"},
+        {0, "offline", NULL, CLI_FLAG, &offline, "use images/ and the store only"},
         {0, "allow-missing", NULL, CLI_FLAG, &cache.allow_missing,
          "images that cannot be had are warnings"},
         {0, "domain-prefix", NULL, CLI_FLAG, &cache.domain_prefix,
          "keep the registry in the names: quay.io/a/b"},
         {0, "ignore", "PATTERN", CLI_LIST, &ignore, "leave references out that match (repeatable)"},
         {0, "only-list", NULL, CLI_FLAG, &cache.scan.only_list, "trust the imageLists alone"},
+        CLI_REGISTRY_OPTIONS(registry),
         CLI_IMAGE_OPTIONS(image),
         {0},
     };
@@ -130,7 +134,13 @@ int cli_cache(struct cli *cli, int argc, char **argv)
 
     if (status < 0)
         status = cli_image_options(cli, &image, &image_options);
+    if (status < 0 && registry.tls_verify && strcmp(registry.tls_verify, "true") != 0 &&
+        strcmp(registry.tls_verify, "false") != 0)
+        status = cli_usage_error(cli, "--tls-verify: '%s' is neither true nor false",
+                                 registry.tls_verify);
+    registry.registry.no_tls_verify = registry.tls_verify && !strcmp(registry.tls_verify, "false");
     if (status < 0) {
+        cache.registry = offline ? NULL : &registry.registry;
         cache.scan.ignore = ignore.items;
         cache.scan.ignore_count = ignore.count;
         cli_progress_start(cli);

@@ -17,6 +17,7 @@ struct caching {
     struct cf_cache_result *result;
     struct archives archives;
     struct others others;
+    struct upstream *upstream; /* NULL: offline, or not needed yet */
     struct cf_platform platform;
     struct getting getting;
     struct tagged *tagged;
@@ -65,6 +66,23 @@ static int add_failed(struct caching *caching, const struct cf_scanned *image, c
                : cf_fail(err, -ENOMEM, "out of memory");
 }
 
+static int get_remote(struct caching *caching, struct asked *asked, const char *repository,
+                      const char *tag, struct cf_digest *ret_digest, struct cf_error *why)
+{
+    struct cf_remote *remote cf_cleanup(cf_remote_close_ptr) = NULL;
+    int r = caching->upstream ? 0
+                              : cf_upstream_open(caching->rootfs, caching->options->registry,
+                                                 &caching->upstream, why);
+
+    if (r == 0)
+        r = cf_upstream_remote(caching->upstream, asked->whole, &remote, why);
+    if (r < 0)
+        return r;
+    asked->remote = remote;
+    struct origin origin = cf_origin_remote(asked);
+    return cf_cache_get(&caching->getting, &origin, repository, tag, ret_digest, why);
+}
+
 /* From the first origin that has it. -ENOENT without a line where none has. */
 static int get_image(struct caching *caching, const struct cf_scanned *image,
                      const char *repository, const char *tag, const struct cf_digest *wanted,
@@ -84,6 +102,8 @@ static int get_image(struct caching *caching, const struct cf_scanned *image,
         struct origin origin = cf_origin_other(&asked);
         r = cf_cache_get(&caching->getting, &origin, repository, tag, ret_digest, why);
     }
+    if (r == -ENOENT && caching->options->registry)
+        r = get_remote(caching, &asked, repository, tag, ret_digest, why);
     return r;
 }
 
@@ -183,6 +203,7 @@ static int plan_rootfs(struct cf_store *store, struct cf_rootfs *rootfs,
     free(caching.tagged);
     cf_archives_done(&caching.archives);
     cf_others_done(&caching.others);
+    cf_upstream_close(caching.upstream);
     if (r < 0 && err)
         *err = own;
     return r;

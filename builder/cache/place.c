@@ -96,9 +96,12 @@ int cf_place_layer(struct cf_store *store, const struct cf_image *image, const s
                                      options->created_by ? options->created_by : "cloudfs cache"};
     int r = 0;
 
-    if (plan->count > 0)
-        r = cf_image_tree(store, image, &tree, NULL, err);
-    if (r == 0 && plan->count > 0)
+    if (plan->count == 0) { /* nothing to add: the image itself */
+        r = name ? cf_name_set(store, name, &image->manifest, err) : 0;
+        return r < 0 ? r : cf_image_load(store, &image->manifest, ret_image, err);
+    }
+    r = cf_image_tree(store, image, &tree, NULL, err);
+    if (r == 0)
         r = cf_builder_new(cf_store_tmp_fd(store), &builder, err);
     if (r < 0)
         return r;
@@ -107,11 +110,10 @@ int cf_place_layer(struct cf_store *store, const struct cf_image *image, const s
         r = add_file(&building, &plan->files[i]);
     if (r < 0)
         return cf_fail_errno(err, -r, "cannot make the layer of registry/");
-    if (plan->count > 0)
-        r = cf_layer_build(store, builder, &build, &layer.info, err);
+    r = cf_layer_build(store, builder, &build, &layer.info, err);
     if (r < 0)
         return r;
-    return cf_image_create(store, image, &layer, plan->count > 0, options, name, ret_image, err);
+    return cf_image_create(store, image, &layer, 1, options, name, ret_image, err);
 }
 
 /* Content beside its place, then renamed. */

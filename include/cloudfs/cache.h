@@ -12,6 +12,7 @@
 #include <cloudfs/digest.h>
 #include <cloudfs/error.h>
 #include <cloudfs/commit.h>
+#include <cloudfs/registry.h>
 #include <cloudfs/rootfs.h>
 #include <cloudfs/scan.h>
 
@@ -39,9 +40,11 @@ bool cf_registry_blob_is_there(struct cf_rootfs *rootfs, const struct cf_digest 
 struct cf_cache_options {
     struct cf_scan_options scan; /* what is left out */
     const char *platform;        /* os/arch[/variant]; NULL: the image's, or this machine's */
-    bool offline;                /* the archives of images/ and the store only */
-    bool domain_prefix;          /* repositories keep the registry's name: quay.io/a/b */
-    bool allow_missing;          /* what cannot be had is no failure */
+    /* Of the client; for images of imageListWithAuth.yaml with its accounts. NULL: no registry is
+     * asked, the archives of images/ and the store are all there is. */
+    const struct cf_registry_options *registry;
+    bool domain_prefix; /* repositories keep the registry's name: quay.io/a/b */
+    bool allow_missing; /* what cannot be had is no failure */
     cf_progress_fn *progress;
     void *progress_context;
 };
