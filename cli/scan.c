@@ -136,9 +136,11 @@ static void put_warnings(const struct cli *cli, const struct cf_scan_result *res
 int cli_scan(struct cli *cli, int argc, char **argv)
 {
     struct cf_scan_options scan = {0};
-    struct cli_list ignore = {0};
+    struct cli_list ignore = {0}, ignore_chart = {0};
     const struct cli_option options[] = {
         {0, "ignore", "PATTERN", CLI_LIST, &ignore, "leave references out that match (repeatable)"},
+        {0, "ignore-chart", "NAME", CLI_LIST, &ignore_chart,
+         "leave a chart of charts/ out (repeatable)"},
         {0, "only-list", NULL, CLI_FLAG, &scan.only_list, "trust the imageLists alone"},
         {0},
     };
@@ -151,6 +153,8 @@ int cli_scan(struct cli *cli, int argc, char **argv)
     if (status < 0) {
         scan.ignore = ignore.items;
         scan.ignore_count = ignore.count;
+        scan.ignore_charts = ignore_chart.items;
+        scan.ignore_chart_count = ignore_chart.count;
         status = CLI_OK;
         if (cli_rootfs_open(cli, argc ? argv[0] : ".", &store, &rootfs, &err) < 0 ||
             cf_scan(store, rootfs, &scan, &result, &err) < 0 ||
@@ -166,5 +170,6 @@ int cli_scan(struct cli *cli, int argc, char **argv)
     }
     cf_scan_result_done(&result);
     cli_list_done(&ignore);
+    cli_list_done(&ignore_chart);
     return cli_finish(status);
 }

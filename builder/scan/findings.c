@@ -23,6 +23,8 @@ struct findings {
     size_t file_count, file_room;
     struct cf_scan_warning *warnings;
     size_t warning_count, warning_room;
+    cf_line_map_fn *map; /* NULL: lines are as they are told */
+    const void *map_context;
 };
 
 int cf_findings_new(struct findings **ret_findings)
@@ -75,6 +77,17 @@ int cf_findings_file(struct findings *findings, const char *path)
         return -ENOMEM;
     findings->files[findings->file_count++] = copy;
     return 0;
+}
+
+void cf_findings_map(struct findings *findings, cf_line_map_fn *map, const void *context)
+{
+    findings->map = map;
+    findings->map_context = context;
+}
+
+static size_t mapped(const struct findings *findings, size_t line)
+{
+    return findings->map && line ? findings->map(findings->map_context, line) : line;
 }
 
 static const char *current_file(const struct findings *findings)
@@ -150,6 +163,7 @@ static struct entry *find_entry(struct findings *findings, const char *text, siz
 int cf_findings_add(struct findings *findings, const struct cf_reference *reference, size_t line,
                     enum cf_scan_kind kind)
 {
+    line = mapped(findings, line);
     char text[CF_REFERENCE_WHOLE_SIZE];
     struct cf_scan_place place = {.file = current_file(findings), .line = line, .kind = kind};
 
@@ -176,6 +190,7 @@ int cf_findings_add(struct findings *findings, const struct cf_reference *refere
 
 int cf_findings_warn(struct findings *findings, size_t line, const char *format, ...)
 {
+    line = mapped(findings, line);
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
     struct cf_scan_warning warning = {.file = current_file(findings), .line = line};
     va_list ap;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cloudfs/io.h>
+#include <cloudfs/json.h>
 
 #include "lists.h"
 #include "state.h"
@@ -25,6 +26,7 @@ struct scan {
     struct findings *findings;
     struct cf_buf text; /* of the file at hand */
     struct ignores ignores;
+    char *kube_version; /* heap or NULL */
     struct cf_error *err;
 };
 
@@ -179,6 +181,14 @@ static int visit_manifest(const struct cf_rootfs_entry *entry, void *context)
     return 0;
 }
 
+static bool is_ignored_chart(const struct scan *scan, const char *name)
+{
+    for (size_t i = 0; i < scan->options->ignore_chart_count; i++)
+        if (!strcmp(scan->options->ignore_charts[i], name))
+            return true;
+    return false;
+}
+
 static int visit_chart(const struct cf_rootfs_entry *entry, void *context)
 {
     struct scan *scan = context;
@@ -192,10 +202,27 @@ static int visit_chart(const struct cf_rootfs_entry *entry, void *context)
     }
     if (!chart)
         return 0;
-    if (cf_findings_file(scan->findings, entry->path) < 0 ||
-        cf_findings_warn(scan->findings, 0, "this chart was not scanned") < 0)
-        return no_memory(scan);
+    if (is_ignored_chart(scan, entry->name))
+        return S_ISDIR(entry->mode) ? CF_ROOTFS_SKIP : 0;
+    int r = cf_scan_chart(scan->rootfs, scan->findings, entry->path, S_ISDIR(entry->mode),
+                          scan->kube_version, scan->err);
+    if (r < 0)
+        return r;
     return S_ISDIR(entry->mode) ? CF_ROOTFS_SKIP : 0;
+}
+
+/* The version of the cluster, as Metadata has it: what charts may ask for. */
+static void read_kube_version(struct scan *scan)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_json *json cf_cleanup(cf_json_free_ptr) = NULL;
+
+    if (cf_rootfs_read(scan->rootfs, "Metadata", 65536, &text, NULL) < 0 || !text.data ||
+        cf_json_parse(text.data, text.len, &json, NULL) < 0)
+        return;
+    const char *version = cf_json_get_string(json, "version");
+    if (version && *version == 'v')
+        scan->kube_version = strdup(version);
 }
 
 static int read_ignores(struct scan *scan)
@@ -244,6 +271,8 @@ static int scan_all(struct scan *scan)
     if (r == 0)
         r = scan_auth_list(scan, "imageListWithAuth.yaml");
     if (r == 0 && !scan->options->only_list)
+        read_kube_version(scan);
+    if (r == 0 && !scan->options->only_list)
         r = cf_rootfs_walk(scan->rootfs, "charts", visit_chart, scan, scan->err);
     if (r == 0)
         r = cf_scan_archives(scan->store, scan->rootfs, scan->findings, scan->err);
@@ -268,6 +297,7 @@ int cf_scan(struct cf_store *store, struct cf_rootfs *rootfs, const struct cf_sc
         finish(&scan, ret_result);
     cf_buf_done(&scan.text);
     cf_ignores_done(&scan.ignores);
+    free(scan.kube_version);
     return r;
 }
 

@@ -17,6 +17,9 @@ void cf_findings_free(struct findings *findings);
 CF_DEFINE_CLEANUP(struct findings *, cf_findings_free)
 /* The file that is looked at from now on. */
 int cf_findings_file(struct findings *findings, const char *path);
+/* From now on lines are told as map (NULL: nothing) makes them of what is found. */
+typedef size_t cf_line_map_fn(const void *context, size_t line);
+void cf_findings_map(struct findings *findings, cf_line_map_fn *map, const void *context);
 /* A reference at a line of the file; text needs no NUL. -ENOMEM. */
 int cf_findings_add(struct findings *findings, const struct cf_reference *reference, size_t line,
                     enum cf_scan_kind kind);
@@ -110,6 +113,14 @@ struct text_options {
 };
 int cf_scan_text(const struct finder_options *finder, const struct text_options *options,
                  struct cf_error *err);
+
+/* ---- charts.c ---- */
+
+/* The chart in a directory of the rootfs, or in an archive: rendered, with charts/NAME.values.yaml
+ * and each charts/NAME.*.values.yaml beside it (one after the other), or as it is where there are
+ * none. What goes wrong with the chart is a warning. kube_version: NULL where it is not known. */
+int cf_scan_chart(struct cf_rootfs *rootfs, struct findings *findings, const char *path,
+                  bool is_dir, const char *kube_version, struct cf_error *err);
 
 /* Appends the text with its actions blanked: lines of nothing else become empty, the rest of them
  * CF_SCAN_ACTION. Line numbers stay. */

@@ -68,6 +68,8 @@ struct cf_scan_options {
      * without the tag; "*" matches slashes too. */
     const char *const *ignore;
     size_t ignore_count;
+    const char *const *ignore_charts; /* names of directories and archives in charts/ */
+    size_t ignore_chart_count;
     bool only_list; /* trust the imageLists alone */
 };
 /* store: for room in its tmp/, where an archive of images/ is compressed. */
