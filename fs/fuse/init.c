@@ -93,8 +93,8 @@ void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_ASYNC_DIO);
     want(conn, FUSE_CAP_CACHE_SYMLINKS);
     want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA);
-    if (!engine->unchecked) /* for it makes the kernel check permissions, too */
-        (void)want(conn, FUSE_CAP_POSIX_ACL);
+    if (!engine->unchecked && want(conn, FUSE_CAP_POSIX_ACL)) /* the kernel checks, then */
+        t->features |= CF_TRANSPORT_POSIX_ACL;
     if (want(conn, FUSE_CAP_READDIRPLUS))
         t->features |= CF_TRANSPORT_READDIRPLUS;
     if (want(conn, FUSE_CAP_PARALLEL_DIROPS))

@@ -202,8 +202,13 @@ def full():
     os.close(fd)
     check("what fitted", read(m + "/fill") == b"f" * got, True)
     os.unlink(m + "/fill")
-    with open(m + "/small", "wb") as f:
-        f.write(b"s" * 100000)
+    for tries in range(100): # the kernel tells the daemon of a close, and does not wait for it
+        try:
+            with open(m + "/small", "wb") as f:
+                f.write(b"s" * 100000)
+            break
+        except OSError:
+            time.sleep(0.1)
     check("after space was made", read(m + "/small"), b"s" * 100000)
 
 
