@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The functions that templates call: Go's own, Sprig's and Helm's. docs/chart-functions.md lists
+ * The functions that templates call: Go's own, Sprig's and Helm's. docs/charts.md lists
  * them.
  *
  * A signature has one letter for each parameter; "*" in front of the last: any number of it.
