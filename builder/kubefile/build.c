@@ -376,7 +376,7 @@ static int take_head(struct cf_build *build, size_t *ret_next, struct cf_error *
     return r;
 }
 
-static int check_args(const struct cf_build *build)
+static void check_args(const struct cf_build *build)
 {
     for (size_t i = 0; i < build->options->arg_count; i++) {
         const char *name = build->options->args[i].key;
@@ -389,7 +389,6 @@ static int check_args(const struct cf_build *build)
             cf_build_tell(build, CF_BUILD_WARNING, "--build-arg %s: the Kubefile has no ARG %s",
                           name, name);
     }
-    return 0;
 }
 
 static int run_all(struct cf_build *build, struct cf_image **ret_image, struct cf_error *err)
@@ -404,7 +403,7 @@ static int run_all(struct cf_build *build, struct cf_image **ret_image, struct c
         r = one_step(build, &kubefile->list[i], err);
     }
     if (r == 0)
-        r = check_args(build);
+        check_args(build);
     if (r == 0 && build->diff_count == 0)
         r = cf_fail(err, -EINVAL, "%s: the image would be empty: nothing was copied",
                     kubefile->name);

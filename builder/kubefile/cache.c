@@ -39,10 +39,6 @@ int cf_build_key_new(struct cf_build *build, const char *what, struct cf_hasher 
     return 0;
 }
 
-struct tree_key {
-    struct cf_hasher *hasher;
-};
-
 static void add_number(struct cf_hasher *hasher, uint64_t value)
 {
     char text[24];
