@@ -20,7 +20,7 @@ int cli_tag(struct cli *cli, int argc, char **argv)
         return cli_failed(&err);
     for (int i = 1; i < argc; i++)
         if (cf_reference_tagged(argv[i], name, &err) < 0 ||
-            cf_name_set(store, name, &image->manifest, &err) < 0)
+            cf_name_set(store, name, image->has_index ? &image->index : &image->manifest, &err) < 0)
             return cli_failed(&err);
     return cli_finish(CLI_OK);
 }

@@ -147,6 +147,21 @@ static int image_fault(struct cf_check *check, const struct cf_digest *manifest,
     return check_merged(check, image);
 }
 
+/* The same of an index: what any of its images lacks. */
+static int document_fault(struct cf_check *check, const struct cf_digest *digest,
+                          struct cf_error *fault)
+{
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
+    int r = cf_index_list(check->store, digest, &list, &count, fault);
+
+    if (r < 0 || !list)
+        return r < 0 ? r : image_fault(check, digest, fault);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = image_fault(check, &list[i], fault);
+    return r;
+}
+
 static int check_name(const char *name, const struct cf_digest *manifest, void *context)
 {
     struct cf_check *check = context;
@@ -158,7 +173,7 @@ static int check_name(const char *name, const struct cf_digest *manifest, void *
         cf_check_tell(check, CF_CHECK_DAMAGED, fixed, "names/%s is damaged", name);
         return 0;
     }
-    int r = image_fault(check, manifest, &fault);
+    int r = document_fault(check, manifest, &fault);
     if (r == 0 || r == -ENOMEM)
         return r;
     bool fixed = check->repair && cf_name_drop(check->store, name, NULL) == 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cloudfs/image.h>
+#include <cloudfs/platform.h>
 #include <cloudfs/reference.h>
 #include <cloudfs/store.h>
 
@@ -14,27 +15,56 @@
 
 #define PREFIX_MIN 2
 
-int cf_image_load(struct cf_store *store, const struct cf_digest *manifest,
-                  struct cf_image **ret_image, struct cf_error *err)
+/* The manifest's own image. */
+static int load_manifest(struct cf_store *store, const struct cf_buf *manifest,
+                         struct cf_image **ret_image, struct cf_error *err)
 {
     struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
-    char name[CF_DIGEST_TEXT_SIZE];
+    int r = cf_manifest_parse(manifest->data, manifest->len, &image, err);
 
-    cf_digest_text(manifest, name);
-    int r = cf_blob_get(store, manifest, &text, err);
     if (r == 0)
-        r = cf_manifest_parse(text.data, text.len, &image, err);
-    if (r < 0)
-        return cf_fail_in(err, r, "image %s", name);
-    cf_buf_clear(&text);
-    r = cf_blob_get(store, &image->config, &text, err);
+        r = cf_blob_get(store, &image->config, &text, err);
     if (r == 0)
         r = cf_config_parse(image, text.data, text.len, err);
-    if (r < 0)
-        return cf_fail_in(err, r, "image %s", name);
-    *ret_image = CF_TAKE(image);
-    return 0;
+    if (r == 0)
+        *ret_image = CF_TAKE(image);
+    return r;
+}
+
+/* platform NULL: any manifest will do, and of an index the one for this machine. */
+static int load_platform(struct cf_store *store, const struct cf_digest *digest,
+                         const struct cf_platform *platform, struct cf_image **ret_image,
+                         struct cf_error *err)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_json *index cf_cleanup(cf_json_free_ptr) = NULL;
+    struct cf_digest chosen;
+    int r = cf_blob_get(store, digest, &text, err);
+
+    if (r < 0 || !cf_index_parse(text.data, text.len, &index))
+        return r < 0 ? r : load_manifest(store, &text, ret_image, err);
+    r = cf_index_choose(index, platform, &chosen, err);
+    cf_buf_clear(&text);
+    if (r == 0)
+        r = cf_blob_get(store, &chosen, &text, err);
+    if (r == 0)
+        r = load_manifest(store, &text, ret_image, err);
+    if (r == 0) {
+        (*ret_image)->has_index = true;
+        (*ret_image)->index = *digest;
+    }
+    return r;
+}
+
+int cf_image_load(struct cf_store *store, const struct cf_digest *manifest,
+                  struct cf_image **ret_image, struct cf_error *err)
+{
+    char name[CF_DIGEST_TEXT_SIZE];
+    int r = load_platform(store, manifest, NULL, ret_image, err);
+
+    cf_digest_text(manifest, name);
+    return r < 0 ? cf_fail_in(err, r, "image %s", name) : 0;
 }
 
 int cf_image_tree(struct cf_store *store, const struct cf_image *image, struct cf_tree **ret_tree,
@@ -192,16 +222,45 @@ int cf_image_resolve(struct cf_store *store, const char *text, struct cf_digest 
     return r;
 }
 
+static int resolve(struct cf_store *store, const char *text, struct cf_digest *ret_manifest,
+                   struct cf_error *err)
+{
+    int r = cf_image_resolve(store, text, ret_manifest, NULL, err);
+    if (r != -ENOTUNIQ)
+        return r;
+    if (err)
+        err->code = -EINVAL;
+    return -EINVAL;
+}
+
 int cf_image_find(struct cf_store *store, const char *text, struct cf_image **ret_image,
                   struct cf_error *err)
 {
     struct cf_digest manifest;
-
-    int r = cf_image_resolve(store, text, &manifest, NULL, err);
-    if (r == -ENOTUNIQ) {
-        if (err)
-            err->code = -EINVAL;
-        return -EINVAL;
-    }
+    int r = resolve(store, text, &manifest, err);
     return r < 0 ? r : cf_image_load(store, &manifest, ret_image, err);
+}
+
+int cf_image_find_platform(struct cf_store *store, const char *text,
+                           const struct cf_platform *platform, struct cf_image **ret_image,
+                           struct cf_error *err)
+{
+    struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
+    struct cf_digest manifest;
+    char wanted[CF_PLATFORM_TEXT_SIZE];
+    int r = resolve(store, text, &manifest, err);
+
+    if (r == 0 && (r = load_platform(store, &manifest, platform, &image, err)) < 0)
+        return cf_fail_in(err, r, "%s", text);
+    if (r < 0)
+        return r;
+    const char *os = cf_json_get_string(image->config_json, "os");
+    const char *architecture = cf_json_get_string(image->config_json, "architecture");
+    if (platform && !image->has_index && os && architecture &&
+        (strcmp(os, platform->os) != 0 || strcmp(architecture, platform->architecture) != 0)) {
+        cf_platform_text(platform, wanted);
+        return cf_fail(err, -ENOENT, "%s is for %s/%s, not for %s", text, os, architecture, wanted);
+    }
+    *ret_image = CF_TAKE(image);
+    return 0;
 }

@@ -122,9 +122,8 @@ static int add_name(struct listed *listed, const char *name)
 }
 
 /* A name whose manifest is lost is listed too, with all else empty. */
-static int list_name(const char *name, const struct cf_digest *manifest, void *context)
+static int list_one(struct list *list, const char *name, const struct cf_digest *manifest)
 {
-    struct list *list = context;
     struct listed key = {.entry = {.manifest = *manifest}};
 
     struct listed *listed =
@@ -138,6 +137,22 @@ static int list_name(const char *name, const struct cf_digest *manifest, void *c
         return r;
     }
     return add_name(listed, name);
+}
+
+/* The name of an index is that of each of its images. */
+static int list_name(const char *name, const struct cf_digest *manifest, void *context)
+{
+    struct list *list = context;
+    struct cf_digest *manifests cf_autofree = NULL;
+    size_t count = 0;
+    int r = cf_index_list(list->store, manifest, &manifests, &count, NULL);
+
+    if (r == -ENOMEM || !manifests || count == 0)
+        return r == -ENOMEM ? r : list_one(list, name, manifest);
+    r = 0;
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = list_one(list, name, &manifests[i]);
+    return r;
 }
 
 static int collect(struct list *list, struct cf_error *err)

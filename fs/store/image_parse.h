@@ -20,6 +20,13 @@ int cf_config_parse(struct cf_image *image, const void *data, size_t len, struct
 int cf_image_resolve(struct cf_store *store, const char *text, struct cf_digest *ret_manifest,
                      bool *ret_named, struct cf_error *err);
 
+/* Whether the bytes are an index, and then its document. */
+bool cf_index_parse(const void *data, size_t len, struct cf_json **ret_json);
+/* The image of an index for a platform (NULL: this machine's, or the only one). -ENOENT. */
+struct cf_platform;
+int cf_index_choose(const struct cf_json *index, const struct cf_platform *platform,
+                    struct cf_digest *ret_manifest, struct cf_error *err);
+
 /* Calls fn with every blob of the store that is an image's manifest, in no order; damaged blobs
  * are passed over. fn returns 0 to go on. */
 typedef int cf_manifest_fn(const struct cf_image *image, void *context);

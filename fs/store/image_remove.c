@@ -2,6 +2,7 @@
 /* Removing names and images. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,12 +132,76 @@ static int remove_names(struct cf_store *store, const struct names *names, const
     return 0;
 }
 
+struct user_search {
+    struct cf_store *store;
+    const struct cf_digest *manifest, *but; /* a document whose names do not count */
+    char name[CF_TAGGED_SIZE];
+};
+
+static int match_user(const char *name, const struct cf_digest *digest, void *context)
+{
+    struct user_search *search = context;
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
+
+    if (cf_digest_equal(digest, search->but))
+        return 0;
+    bool uses = cf_digest_equal(digest, search->manifest);
+    if (!uses && cf_index_list(search->store, digest, &list, &count, NULL) == -ENOMEM)
+        return -ENOMEM;
+    for (size_t i = 0; i < count && !uses; i++)
+        uses = cf_digest_equal(&list[i], search->manifest);
+    (void)snprintf(search->name, sizeof(search->name), "%s", uses ? name : "");
+    return uses;
+}
+
+/* Its own names are gone. An image that an index has under another name stays. */
+static int delete_unused(struct cf_store *store, const struct cf_digest *manifest,
+                         const struct cf_digest *but, struct cf_error *err)
+{
+    struct user_search search = {.store = store, .manifest = manifest, .but = but};
+    int r = cf_name_each(store, match_user, &search, err);
+    return r == 0 ? delete_image(store, manifest, err) : r < 0 ? r : 0;
+}
+
+/* What a document's last name leads to: an image, or an index with its images. */
+static int delete_document(struct cf_store *store, const struct cf_digest *digest,
+                           const struct cf_digest *list, size_t count, struct cf_error *err)
+{
+    int r = 0;
+
+    if (!list)
+        return delete_unused(store, digest, digest, err);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = delete_unused(store, &list[i], digest, err);
+    if (r == 0 && (r = unlink_blob(store, digest)) < 0)
+        r = cf_fail_errno(err, -r, "cannot remove an index of store %s", store->root);
+    return r;
+}
+
+/* By an ID: an image that has several names, or is one of an index's, needs force. */
+static int check_named(struct cf_store *store, const struct cf_digest *manifest, const char *text,
+                       const struct names *names, bool force, struct cf_error *err)
+{
+    struct user_search search = {.store = store, .manifest = manifest, .but = manifest};
+
+    if (names->count > 1 && !force)
+        return cf_fail(err, -EBUSY, "image %s has %zu names: remove these, or force", text,
+                       names->count);
+    int r = cf_name_each(store, match_user, &search, err);
+    return r <= 0 ? r
+                  : cf_fail(err, -EBUSY, "image %s is one of those of %s: remove that name", text,
+                            search.name);
+}
+
 /* The caller holds the lock of the names. */
 static int remove_locked(struct cf_store *store, const char *text, bool force, size_t *ret_untagged,
                          bool *ret_deleted, struct names *names, struct cf_error *err)
 {
     char tagged[CF_TAGGED_SIZE];
     struct cf_digest manifest;
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
     bool named = false;
 
     int r = cf_image_resolve(store, text, &manifest, &named, err);
@@ -146,18 +211,21 @@ static int remove_locked(struct cf_store *store, const char *text, bool force, s
     r = cf_name_each(store, collect_name, names, err);
     if (r == 0 && named)
         r = cf_reference_tagged(text, tagged, err);
+    if (r == 0 && !named)
+        r = check_named(store, &manifest, text, names, force, err);
+    if (r == 0 && cf_index_list(store, &manifest, &list, &count, NULL) == -ENOMEM)
+        r = cf_fail_errno(err, ENOMEM, "remove image %s", text);
     if (r < 0)
         return r;
-    if (!named && names->count > 1 && !force)
-        return cf_fail(err, -EBUSY, "image %s has %zu names: remove these, or force", text,
-                       names->count);
     bool last = !named || names->count <= 1;
     if (last)
         r = check_mounts(store, &manifest, text, err);
+    for (size_t i = 0; last && i < count && r == 0; i++)
+        r = check_mounts(store, &list[i], text, err);
     if (r == 0)
         r = remove_names(store, names, named ? tagged : NULL, ret_untagged, err);
     if (r == 0 && last)
-        r = delete_image(store, &manifest, err);
+        r = delete_document(store, &manifest, list, count, err);
     *ret_deleted = r == 0 && last;
     return r;
 }

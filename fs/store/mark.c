@@ -66,6 +66,21 @@ static int mark_image(struct marking *marking, const struct cf_digest *manifest)
     return r < 0 ? r : 0;
 }
 
+/* A manifest, or an index and all its manifests. */
+static int mark_document(struct marking *marking, const struct cf_digest *digest)
+{
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
+    int r = cf_index_list(marking->store, digest, &list, &count, marking->err);
+
+    if (r < 0 || !list)
+        return r < 0 ? r : mark_image(marking, digest);
+    r = cf_digest_set_add(&marking->marks->blobs, digest);
+    for (size_t i = 0; i < count && r >= 0; i++)
+        r = mark_image(marking, &list[i]);
+    return r < 0 ? r : 0;
+}
+
 static int damaged(struct marking *marking, int code, const char *what, const char *name)
 {
     if (code == -ENOENT)
@@ -81,7 +96,7 @@ static int mark_name(const char *name, const struct cf_digest *manifest, void *c
     if (!manifest)
         return cf_fail(marking->err, -EBADMSG,
                        "the name in names/%s is damaged (see `cloudfs fsck --repair`)", name);
-    int r = mark_image(marking, manifest);
+    int r = mark_document(marking, manifest);
     return r < 0 ? damaged(marking, r, "the image of name", name) : 0;
 }
 

@@ -128,6 +128,14 @@ static int check_whole(struct cf_store *store, const struct cf_digest *manifest,
     r = cf_json_parse(text.data, text.len, &json, err);
     if (r < 0)
         return r;
+    const struct cf_json *list = cf_json_get(json, "manifests");
+    for (const struct cf_json *item = cf_json_first(list); item; item = cf_json_next(item)) {
+        const char *one = cf_json_get_string(item, "digest");
+        if (!one || cf_digest_parse(one, &config) < 0 || !cf_blob_exists(store, &config))
+            return cf_fail(err, -ENOENT, "its manifest %s is not in the store", one ? one : "");
+    }
+    if (list)
+        return 0;
     const char *digest = cf_json_get_string(cf_json_get(json, "config"), "digest");
     if (!digest || cf_digest_parse(digest, &config) < 0)
         return cf_fail(err, -EINVAL, "its manifest names no config");

@@ -6,6 +6,7 @@
 #ifndef CLOUDFS_IMAGE_H
 #define CLOUDFS_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,8 @@ struct cf_image {
     uint64_t *layer_sizes;      /* bytes, of the form the manifest names */
     struct cf_json *manifest_json;
     struct cf_json *config_json;
+    bool has_index; /* what was looked for is an index, and this the image of it that was chosen */
+    struct cf_digest index;
 };
 
 /*
@@ -44,8 +47,14 @@ struct cf_image {
  */
 int cf_image_find(struct cf_store *store, const char *text, struct cf_image **ret_image,
                   struct cf_error *err);
+/* Of an index: the image for this machine, or the only one. */
 int cf_image_load(struct cf_store *store, const struct cf_digest *manifest,
                   struct cf_image **ret_image, struct cf_error *err);
+/* The same for a platform (NULL: as above): -ENOENT with a line where there is none for it. */
+struct cf_platform;
+int cf_image_find_platform(struct cf_store *store, const char *text,
+                           const struct cf_platform *platform, struct cf_image **ret_image,
+                           struct cf_error *err);
 void cf_image_free(struct cf_image *image);
 CF_DEFINE_CLEANUP(struct cf_image *, cf_image_free)
 
@@ -53,6 +62,18 @@ CF_DEFINE_CLEANUP(struct cf_image *, cf_image_free)
  * counts and digests against each other: -EINVAL. */
 int cf_image_parse(const void *manifest, size_t manifest_len, const void *config, size_t config_len,
                    struct cf_image **ret_image, struct cf_error *err);
+
+/* ---- indexes: one image a platform under one name ---- */
+
+/* Puts an index of images into the store, for cf_name_set. Of two for one platform the first
+ * counts.
+ */
+int cf_index_put(struct cf_store *store, const struct cf_image *const *images, size_t count,
+                 struct cf_digest *ret_digest, struct cf_error *err);
+/* The manifests that a document of the store lists (heap), in its order; a manifest lists nothing:
+ * count 0. Those that the store does not have are left out. -ENOENT, -EBADMSG. */
+int cf_index_list(struct cf_store *store, const struct cf_digest *digest,
+                  struct cf_digest **ret_manifests, size_t *ret_count, struct cf_error *err);
 
 /* The merged tree of the image, made on first use. */
 int cf_image_tree(struct cf_store *store, const struct cf_image *image, struct cf_tree **ret_tree,
