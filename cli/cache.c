@@ -134,11 +134,8 @@ int cli_cache(struct cli *cli, int argc, char **argv)
 
     if (status < 0)
         status = cli_image_options(cli, &image, &image_options);
-    if (status < 0 && registry.tls_verify && strcmp(registry.tls_verify, "true") != 0 &&
-        strcmp(registry.tls_verify, "false") != 0)
-        status = cli_usage_error(cli, "--tls-verify: '%s' is neither true nor false",
-                                 registry.tls_verify);
-    registry.registry.no_tls_verify = registry.tls_verify && !strcmp(registry.tls_verify, "false");
+    if (status < 0)
+        status = cli_registry_options(cli, &registry);
     if (status < 0) {
         cache.registry = offline ? NULL : &registry.registry;
         cache.scan.ignore = ignore.items;

@@ -38,12 +38,9 @@ int cli_pull(struct cli *cli, int argc, char **argv)
     struct cf_pulled pulled cf_cleanup(cf_pulled_done) = {0};
     int status = cli_parse(cli, options, &argc, &argv, 1, 1);
     if (status < 0)
-        status = cli_registry_open(cli, &own, &registry);
+        status = cli_transfer_open(cli, &own, &store, &registry);
     if (status >= 0)
         return status;
-    if (cli_open_store(cli, 0, &store, &err) < 0)
-        return cli_failed(&err);
-    cli_progress_start(cli);
     if (cf_pull(store, registry, argv[0], &pull, &pulled, &err) < 0)
         return cli_failed(&err);
     cli_progress_end();

@@ -71,12 +71,9 @@ int cli_push(struct cli *cli, int argc, char **argv)
     if (status < 0 && compression)
         status = parse_form(cli, compression, &push);
     if (status < 0)
-        status = cli_registry_open(cli, &own, &registry);
+        status = cli_transfer_open(cli, &own, &store, &registry);
     if (status >= 0)
         return status;
-    if (cli_open_store(cli, 0, &store, &err) < 0)
-        return cli_failed(&err);
-    cli_progress_start(cli);
     const char *to = argc > 1 ? argv[1] : argv[0];
     if (cf_push(store, registry, argv[0], to, &push, &pushed, &err) < 0)
         return cli_failed(&err);

@@ -17,8 +17,13 @@ struct cli_registry_options {
     {                                                                                             \
         0, "cert-dir", "DIR", CLI_STRING, &(o).registry.cert_dir, "certificates for the registry" \
     }
-/* Opens the client. Returns -1 to go on, else the exit status. */
+/* What the options mean, into their registry. Returns -1 to go on, else the exit status. */
+int cli_registry_options(const struct cli *cli, struct cli_registry_options *options);
+/* Opens the client, in the same way. */
 int cli_registry_open(const struct cli *cli, struct cli_registry_options *options,
                       struct cf_registry **ret_registry);
+/* The client and the store, and begins to show progress: for who carries images between them. */
+int cli_transfer_open(const struct cli *cli, struct cli_registry_options *options,
+                      struct cf_store **ret_store, struct cf_registry **ret_registry);
 
 #endif

@@ -170,11 +170,14 @@ static int plan_all(struct caching *caching, const struct cf_image *image, struc
     int r = cf_scan(caching->store, caching->rootfs, &caching->options->scan,
                     &caching->result->scan, err);
 
-    if (r == 0)
-        r = cf_archives_open(caching->store, caching->rootfs, &caching->archives, err);
-    if (r == 0)
-        r = cf_others_open(caching->store, image, &caching->others, err);
     const struct cf_scan_result *scan = &caching->result->scan;
+    bool missing = false;
+    for (size_t i = 0; i < scan->count && !missing; i++)
+        missing = scan->images[i].state != CF_SCAN_CACHED;
+    if (r == 0 && missing)
+        r = cf_archives_open(caching->store, caching->rootfs, &caching->archives, err);
+    if (r == 0 && missing)
+        r = cf_others_open(caching->store, image, &caching->others, err);
     for (size_t i = 0; i < scan->count && r == 0; i++) {
         if (caching->options->progress)
             caching->options->progress(caching->options->progress_context, "images", i,
@@ -218,11 +221,10 @@ static int judge(const struct cf_cache_options *options, const struct cf_cache_r
                    result->scan.count);
 }
 
-int cf_cache_image(struct cf_store *store, const struct cf_image *image,
+int cf_cache_layer(struct cf_store *store, const struct cf_image *image,
                    const struct cf_cache_options *options,
-                   const struct cf_image_options *image_options, const char *name,
-                   struct cf_cache_result *ret_result, struct cf_image **ret_image,
-                   struct cf_error *err)
+                   const struct cf_image_options *image_options, struct cf_cache_result *ret_result,
+                   struct cf_layer_info *ret_info, struct cf_error *err)
 {
     struct cf_rootfs *rootfs cf_cleanup(cf_rootfs_close_ptr) = NULL;
     struct cf_cache_options with_platform = *options;
@@ -237,15 +239,35 @@ int cf_cache_image(struct cf_store *store, const struct cf_image *image,
                  variant ? variant : "");
         with_platform.platform = platform;
     }
+    *ret_info = (struct cf_layer_info){0};
     int r = cf_rootfs_open_image(store, image, &rootfs, err);
     if (r == 0)
         r = plan_rootfs(store, rootfs, image, &with_platform, ret_result, &plan, err);
     if (r == 0)
         r = judge(options, ret_result, err);
-    if (r == 0)
-        r = cf_place_layer(store, image, &plan, image_options, name, ret_image, err);
+    if (r == 0 && plan.count)
+        r = cf_place_layer(store, image, &plan, image_options, ret_info, err);
     cf_cache_plan_done(&plan);
     return r;
+}
+
+int cf_cache_image(struct cf_store *store, const struct cf_image *image,
+                   const struct cf_cache_options *options,
+                   const struct cf_image_options *image_options, const char *name,
+                   struct cf_cache_result *ret_result, struct cf_image **ret_image,
+                   struct cf_error *err)
+{
+    struct cf_new_layer layer = {.created_by = image_options->created_by ? image_options->created_by
+                                                                         : "cloudfs cache"};
+    int r = cf_cache_layer(store, image, options, image_options, ret_result, &layer.info, err);
+
+    if (r < 0)
+        return r;
+    if (layer.info.entries)
+        return cf_image_create(store, image, &layer, 1, image_options, name, ret_image, err);
+    /* nothing to add: the image itself */
+    r = name ? cf_name_set(store, name, &image->manifest, err) : 0;
+    return r < 0 ? r : cf_image_load(store, &image->manifest, ret_image, err);
 }
 
 int cf_cache_dir(struct cf_store *store, const char *path, const struct cf_cache_options *options,

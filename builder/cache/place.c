@@ -86,21 +86,14 @@ static int add_file(struct building *building, const struct planned *file)
 }
 
 int cf_place_layer(struct cf_store *store, const struct cf_image *image, const struct plan *plan,
-                   const struct cf_image_options *options, const char *name,
-                   struct cf_image **ret_image, struct cf_error *err)
+                   const struct cf_image_options *options, struct cf_layer_info *ret_info,
+                   struct cf_error *err)
 {
     struct cf_tree *tree cf_cleanup(cf_tree_close_ptr) = NULL;
     struct cf_builder *builder cf_cleanup(cf_builder_free_ptr) = NULL;
     struct cf_layer_build_options build = {0};
-    struct cf_new_layer layer = {.created_by =
-                                     options->created_by ? options->created_by : "cloudfs cache"};
-    int r = 0;
+    int r = cf_image_tree(store, image, &tree, NULL, err);
 
-    if (plan->count == 0) { /* nothing to add: the image itself */
-        r = name ? cf_name_set(store, name, &image->manifest, err) : 0;
-        return r < 0 ? r : cf_image_load(store, &image->manifest, ret_image, err);
-    }
-    r = cf_image_tree(store, image, &tree, NULL, err);
     if (r == 0)
         r = cf_builder_new(cf_store_tmp_fd(store), &builder, err);
     if (r < 0)
@@ -110,10 +103,7 @@ int cf_place_layer(struct cf_store *store, const struct cf_image *image, const s
         r = add_file(&building, &plan->files[i]);
     if (r < 0)
         return cf_fail_errno(err, -r, "cannot make the layer of registry/");
-    r = cf_layer_build(store, builder, &build, &layer.info, err);
-    if (r < 0)
-        return r;
-    return cf_image_create(store, image, &layer, 1, options, name, ret_image, err);
+    return cf_layer_build(store, builder, &build, ret_info, err);
 }
 
 /* Content beside its place, then renamed. */

@@ -346,6 +346,31 @@ static int explain(struct cf_error *err, int r)
     return r == -ENOMEM && err && err->code == 0 ? cf_fail(err, r, "out of memory") : r;
 }
 
+/* Config and manifest, and what they say. */
+static int make_documents(struct cf_store *store, const struct cf_image *base,
+                          const struct cf_new_layer *layers, size_t count,
+                          const struct cf_image_options *options, struct cf_buf *ret_config,
+                          struct cf_buf *ret_manifest, struct cf_image **ret_image,
+                          struct cf_error *err)
+{
+    int r = make_config(base, layers, count, options, ret_config);
+    if (r == 0)
+        r = make_manifest(store, base, layers, count, options, ret_config, ret_manifest, err);
+    if (r == 0)
+        r = cf_image_parse(ret_manifest->data, ret_manifest->len, ret_config->data, ret_config->len,
+                           ret_image, err);
+    return explain(err, r);
+}
+
+int cf_image_draft(struct cf_store *store, const struct cf_image *base,
+                   const struct cf_new_layer *layers, size_t count,
+                   const struct cf_image_options *options, struct cf_image **ret_image,
+                   struct cf_error *err)
+{
+    struct cf_buf config cf_autobuf = CF_BUF_INIT, manifest cf_autobuf = CF_BUF_INIT;
+    return make_documents(store, base, layers, count, options, &config, &manifest, ret_image, err);
+}
+
 int cf_image_create(struct cf_store *store, const struct cf_image *base,
                     const struct cf_new_layer *layers, size_t count,
                     const struct cf_image_options *options, const char *name,
@@ -358,11 +383,7 @@ int cf_image_create(struct cf_store *store, const struct cf_image *base,
     int r = name ? cf_reference_tagged(name, tagged, err) : 0;
 
     if (r == 0)
-        r = make_config(base, layers, count, options, &config);
-    if (r == 0)
-        r = make_manifest(store, base, layers, count, options, &config, &manifest, err);
-    if (r == 0)
-        r = cf_image_parse(manifest.data, manifest.len, config.data, config.len, &image, err);
+        r = make_documents(store, base, layers, count, options, &config, &manifest, &image, err);
     if (r == 0)
         r = cf_blob_put(store, config.data, config.len, &digest, err);
     if (r == 0)

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cloudfs/reference.h>
 
@@ -77,262 +76,6 @@ int cf_build_words(struct cf_build *build, const struct cf_kubefile_instruction 
     return r;
 }
 
-/* ---- FROM ---- */
-
-static int adopt_base(struct cf_build *build, struct cf_error *err)
-{
-    const struct cf_image *base = build->base;
-    const struct cf_json *env = cf_json_get(cf_json_get(base->config_json, "config"), "Env");
-
-    build->diff_ids = calloc(base->layer_count + 1, sizeof(*build->diff_ids));
-    if (!build->diff_ids)
-        return no_memory(err);
-    for (size_t i = 0; i < base->layer_count; i++)
-        build->diff_ids[build->diff_count++] = base->diff_ids[i];
-    for (const struct cf_json *item = cf_json_first(env); item; item = cf_json_next(item)) {
-        const char *text = cf_json_string(item), *equals = text ? strchr(text, '=') : NULL;
-        char *name cf_autofree = equals ? strndup(text, (size_t)(equals - text)) : NULL;
-        if (equals && (!name || cf_variables_set(&build->env, name, equals + 1) < 0))
-            return no_memory(err);
-    }
-    /* The platform is the base's, unless another was asked for. */
-    if (!build->image.architecture)
-        build->image.architecture = cf_json_get_string(base->config_json, "architecture");
-    if (!build->image.os)
-        build->image.os = cf_json_get_string(base->config_json, "os");
-    return 0;
-}
-
-static int find_base(struct cf_build *build, const char *name, struct cf_error *err)
-{
-    const struct cf_build_options *options = build->options;
-    int r = cf_image_find(build->store, name, &build->base, err);
-
-    if (r != -ENOENT || !options->pull)
-        return r;
-    r = options->pull(options->pull_context, build->store, name, err);
-    return r < 0 ? r : cf_image_find(build->store, name, &build->base, err);
-}
-
-static int check_platform(struct cf_build *build, const struct cf_kubefile_instruction *from,
-                          struct cf_error *err)
-{
-    const char *wanted = build->options->image.architecture;
-    const char *has = cf_json_get_string(build->base->config_json, "architecture");
-    if (!wanted || !has || !strcmp(wanted, has))
-        return 0;
-    return cf_kubefile_fail(build->kubefile, from, 0, err, -EINVAL,
-                            "the base is for %s, not for %s as --platform asks", has, wanted);
-}
-
-static int take_from(struct cf_build *build, const struct cf_kubefile_instruction *from,
-                     struct cf_error *err)
-{
-    struct cf_kubefile_words words cf_cleanup(cf_kubefile_words_done) = {0};
-    char what[CF_ERROR_TEXT_SIZE];
-    int r = cf_build_words(build, from, &words, err);
-
-    if (r == 0 && words.count != 1)
-        r = cf_kubefile_fail(build->kubefile, from, words.count > 1 ? words.list[1].offset : 0, err,
-                             -EINVAL, "FROM takes one image (there are no build stages)");
-    if (r < 0 || !strcmp(words.list[0].text, "scratch"))
-        return r;
-    r = find_base(build, words.list[0].text, err);
-    if (r < 0 && err) {
-        memcpy(what, err->text, sizeof(what));
-        return cf_kubefile_fail(build->kubefile, from, 0, err, r, "%s", what);
-    }
-    if (r == 0)
-        r = check_platform(build, from, err);
-    return r == 0 ? adopt_base(build, err) : r;
-}
-
-/* ---- the image ---- */
-
-static struct cf_json *env_json(const struct cf_build *build)
-{
-    struct cf_json *list = cf_json_array();
-    for (size_t i = 0; list && i < build->env.count; i++) {
-        char *text = NULL;
-        if (asprintf(&text, "%s=%s", build->env.list[i].name, build->env.list[i].value) < 0)
-            text = NULL;
-        if (!text || cf_json_append(list, cf_json_new_string(text)) < 0) {
-            cf_json_free(list);
-            list = NULL;
-        }
-        free(text);
-    }
-    return list;
-}
-
-/* One shell line of all commands: what OCI runtimes understand. */
-static struct cf_json *command_json(const struct cf_build *build)
-{
-    struct cf_buf text cf_autobuf = CF_BUF_INIT;
-    struct cf_json *list = cf_json_array();
-    int r = list ? 0 : -ENOMEM;
-
-    for (size_t i = 0; i < build->command_count && r == 0; i++)
-        r = cf_buf_printf(&text, "%s%s", i ? " && " : "", build->commands[i]);
-    if (r == 0)
-        r = cf_json_append(list, cf_json_new_string("/bin/sh"));
-    if (r == 0)
-        r = cf_json_append(list, cf_json_new_string("-c"));
-    if (r == 0)
-        r = cf_json_append(list, cf_json_new_string(text.data ? text.data : ""));
-    if (r < 0) {
-        cf_json_free(list);
-        return NULL;
-    }
-    return list;
-}
-
-/* What sealer 0.9 and later reads: the words of its own, and the commands. */
-static int extension_text(const struct cf_build *build, struct cf_buf *ret_text)
-{
-    struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
-    struct cf_json *launch = cf_json_object(), *cmds = cf_json_array(), *words = cf_json_array();
-    int r = json && launch && cmds && words ? 0 : -ENOMEM;
-
-    for (size_t i = 0; i < build->command_count && r == 0; i++)
-        r = cf_json_append(cmds, cf_json_new_string(build->commands[i]));
-    for (size_t i = 0; i < build->extension.count && r == 0; i++) {
-        struct cf_json *word = cf_json_object();
-        r = word ? cf_json_set_string(word, "word", build->extension.list[i].name) : -ENOMEM;
-        if (r == 0)
-            r = cf_json_set_string(word, "value", build->extension.list[i].value);
-        if (r < 0)
-            cf_json_free(word);
-        else
-            r = cf_json_append(words, word);
-    }
-    if (r == 0)
-        r = cf_json_set_string(json, "schemaVersion", "v1beta1");
-    if (r == 0)
-        r = cf_json_set_string(json, "type",
-                               build->options->application ? "app-installer" : "kube-installer");
-    if (r < 0) {
-        cf_json_free(cmds);
-        cf_json_free(words);
-        cf_json_free(launch);
-        return r;
-    }
-    r = cf_json_set(launch, "cmds", cmds);
-    if (r == 0)
-        r = cf_json_set(json, "launch", launch);
-    else
-        cf_json_free(launch);
-    r = r == 0 ? cf_json_set(json, "words", words) : (cf_json_free(words), r);
-    return r == 0 ? cf_json_print(json, false, ret_text) : r;
-}
-
-struct saying { /* what the new image says of itself */
-    struct cf_image_options options;
-    struct cf_json *run;
-    struct cf_key_value *labels, *annotations;
-    struct cf_buf extension, clusterfile;
-};
-
-static void saying_done(struct saying *say)
-{
-    cf_json_free(say->run);
-    free(say->labels);
-    free(say->annotations);
-    cf_buf_done(&say->extension);
-    cf_buf_done(&say->clusterfile);
-}
-
-/* etc/Clusterfile of the image, for sealer's annotation. */
-static int read_clusterfile(struct cf_build *build, struct cf_buf *ret_text, struct cf_error *err)
-{
-    struct cf_tree *tree cf_cleanup(cf_tree_close_ptr) = NULL;
-    struct cf_content content;
-    struct cf_inode inode;
-    uint64_t nid = 0;
-    int r = cf_build_tree(build, &tree, err);
-
-    if (r < 0 || !tree || cf_tree_resolve(tree, "etc/Clusterfile", true, &nid) < 0)
-        return r;
-    if (cf_tree_inode(tree, nid, &inode) < 0 || !S_ISREG(inode.mode) ||
-        cf_tree_content(tree, nid, &content) < 0 || content.size > 65536)
-        return 0;
-    return cf_content_read(build->store, &content, 65536, ret_text, err);
-}
-
-static int fill_pairs(struct cf_build *build, struct saying *say)
-{
-    const struct cf_image_options *given = &build->options->image;
-    size_t n = 0;
-
-    say->labels = calloc(build->labels.count + given->label_count + 1, sizeof(*say->labels));
-    say->annotations = calloc(given->annotation_count + 2, sizeof(*say->annotations));
-    if (!say->labels || !say->annotations)
-        return -ENOMEM;
-    for (size_t i = 0; i < build->labels.count; i++)
-        say->labels[n++] =
-            (struct cf_key_value){build->labels.list[i].name, build->labels.list[i].value};
-    for (size_t i = 0; i < given->label_count; i++) /* the command line wins */
-        say->labels[n++] = given->labels[i];
-    say->options.labels = say->labels;
-    say->options.label_count = n;
-    n = 0;
-    if (say->extension.len)
-        say->annotations[n++] =
-            (struct cf_key_value){"sealer.image.extension", say->extension.data};
-    if (say->clusterfile.len)
-        say->annotations[n++] =
-            (struct cf_key_value){"sea.aliyun.com/ClusterFile", say->clusterfile.data};
-    for (size_t i = 0; i < given->annotation_count; i++)
-        say->annotations[n++] = given->annotations[i];
-    say->options.annotations = say->annotations;
-    say->options.annotation_count = n;
-    return 0;
-}
-
-static int fill_saying(struct cf_build *build, struct saying *say, struct cf_error *err)
-{
-    int r = read_clusterfile(build, &say->clusterfile, err);
-
-    if (r < 0)
-        return r;
-    say->options = build->image;
-    say->run = cf_json_object();
-    r = say->run ? 0 : -ENOMEM;
-    if (r == 0 && build->env.count)
-        r = cf_json_set(say->run, "Env", env_json(build));
-    if (r == 0 && build->command_count)
-        r = cf_json_set(say->run, "Cmd", command_json(build));
-    if (r == 0 && (build->extension.count || build->command_count || build->options->application))
-        r = extension_text(build, &say->extension);
-    if (r == 0)
-        r = fill_pairs(build, say);
-    say->options.run = say->run;
-    return r < 0 ? no_memory(err) : 0;
-}
-
-static int publish(struct cf_build *build, struct cf_image **ret_image, struct cf_error *err)
-{
-    struct saying say cf_cleanup(saying_done) = {0};
-    struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
-    struct cf_tree *tree cf_cleanup(cf_tree_close_ptr) = NULL;
-    char tagged[CF_TAGGED_SIZE];
-    int r = fill_saying(build, &say, err);
-
-    if (r == 0)
-        r = cf_reference_tagged(build->options->name, tagged, err);
-    if (r == 0)
-        r = cf_image_create(build->store, build->options->application ? NULL : build->base,
-                            build->layers, build->layer_count, &say.options, NULL, &image, err);
-    /* The name comes last, when the first mount would find everything. */
-    if (r == 0 && image->layer_count)
-        r = cf_image_tree(build->store, image, &tree, NULL, err);
-    if (r == 0)
-        r = cf_name_set(build->store, tagged, &image->manifest, err);
-    if (r == 0)
-        *ret_image = CF_TAKE(image);
-    return r;
-}
-
 /* ---- one after the other ---- */
 
 static int one_step(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
@@ -368,7 +111,7 @@ static int take_head(struct cf_build *build, size_t *ret_next, struct cf_error *
                                 -EINVAL, "the first instruction is FROM (FROM scratch for none)");
     cf_build_tell(build, CF_BUILD_STEP, "STEP %zu/%zu: FROM %s", i + 1, kubefile->count,
                   kubefile->list[i].text);
-    r = take_from(build, &kubefile->list[i], err);
+    r = cf_build_from(build, &kubefile->list[i], err);
     /* From here on an ARG has to be declared again, and then has its value from before. */
     build->global_args = build->args;
     build->args = (struct cf_variables){0};
@@ -407,7 +150,9 @@ static int run_all(struct cf_build *build, struct cf_image **ret_image, struct c
     if (r == 0 && build->diff_count == 0)
         r = cf_fail(err, -EINVAL, "%s: the image would be empty: nothing was copied",
                     kubefile->name);
-    return r == 0 ? publish(build, ret_image, err) : r;
+    if (r == 0)
+        r = cf_build_images(build, err);
+    return r == 0 ? cf_build_image(build, ret_image, err) : r;
 }
 
 static void build_done(struct cf_build *build)
@@ -429,21 +174,63 @@ static void build_done(struct cf_build *build)
     cf_context_done(&build->context);
 }
 
+/* platform NULL: the base's. */
+static int build_one(struct cf_store *store, const struct cf_kubefile *kubefile,
+                     const char *context_dir, const struct cf_build_options *options,
+                     const struct cf_platform *platform, struct cf_image **ret_image,
+                     struct cf_error *err)
+{
+    struct cf_build build cf_cleanup(build_done) = {.store = store,
+                                                    .kubefile = kubefile,
+                                                    .options = options,
+                                                    .platform = platform,
+                                                    .image = options->image};
+
+    build.context.fd = -1;
+    build.image.label_count = build.image.annotation_count = 0;
+    if (platform) {
+        build.image.os = platform->os;
+        build.image.architecture = platform->architecture;
+        build.image.variant = *platform->variant ? platform->variant : NULL;
+    }
+    int r = cf_image_options_environment(&build.image, err);
+    if (r == 0)
+        r = cf_context_open(context_dir, &build.context, err);
+    return r == 0 ? run_all(&build, ret_image, err) : r;
+}
+
+/* The name comes last: of the image, or of an index of them all. */
+static int publish(struct cf_store *store, const char *tagged, struct cf_image *const *images,
+                   size_t count, struct cf_error *err)
+{
+    struct cf_digest index;
+    if (count == 1)
+        return cf_name_set(store, tagged, &images[0]->manifest, err);
+    int r = cf_index_put(store, (const struct cf_image *const *)images, count, &index, err);
+    return r < 0 ? r : cf_name_set(store, tagged, &index, err);
+}
+
 int cf_build(struct cf_store *store, const struct cf_kubefile *kubefile, const char *context_dir,
              const struct cf_build_options *options, struct cf_image **ret_image,
              struct cf_error *err)
 {
-    struct cf_build build cf_cleanup(build_done) = {
-        .store = store, .kubefile = kubefile, .options = options, .image = options->image};
+    size_t count = options->platform_count ? options->platform_count : 1;
+    struct cf_image **images cf_autofree = calloc(count, sizeof(struct cf_image *));
     char tagged[CF_TAGGED_SIZE];
+    int r = !images         ? no_memory(err)
+            : options->name ? cf_reference_tagged(options->name, tagged, err)
+                            : cf_fail(err, -EINVAL, "the new image needs a name");
 
-    build.context.fd = -1;
-    build.image.label_count = build.image.annotation_count = 0;
-    int r = options->name ? cf_reference_tagged(options->name, tagged, err)
-                          : cf_fail(err, -EINVAL, "the new image needs a name");
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = build_one(store, kubefile, context_dir, options,
+                      options->platform_count ? &options->platforms[i] : NULL, &images[i], err);
     if (r == 0)
-        r = cf_image_options_environment(&build.image, err);
+        r = publish(store, tagged, images, count, err);
+    for (size_t i = 1; images && i < count; i++)
+        cf_image_free(images[i]);
     if (r == 0)
-        r = cf_context_open(context_dir, &build.context, err);
-    return r == 0 ? run_all(&build, ret_image, err) : r;
+        *ret_image = images[0];
+    else if (images)
+        cf_image_free(images[0]);
+    return r;
 }

@@ -117,9 +117,15 @@ int cf_build_remember(struct cf_build *build, const struct cf_digest *key,
                       const struct cf_layer_info *info, struct cf_error *err)
 {
     char text[96];
+    /* Work that changed nothing has no layer: it is noted with the one below. */
+    const struct cf_digest *layer =
+        info->entries ? &info->diff_id
+                      : (build->diff_count ? &build->diff_ids[build->diff_count - 1] : NULL);
+    if (!layer)
+        return 0;
     (void)snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu32,
                    info->tar_size, info->entries, info->newest_sec, info->newest_nsec);
-    return cf_memo_set(build->store, key, &info->diff_id, text, err);
+    return cf_memo_set(build->store, key, layer, text, err);
 }
 
 int cf_build_add_layer(struct cf_build *build, const struct cf_layer_info *info, const char *text,

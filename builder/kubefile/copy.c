@@ -371,7 +371,7 @@ static int make_layer(struct copying *c, struct cf_error *err)
         r = date_directories(c, err);
         if (r == 0)
             r = cf_layer_build(build->store, c->builder, &options, &info, err);
-        if (r == 0 && info.entries)
+        if (r == 0)
             r = cf_build_remember(build, &key, &info, err);
     }
     if (r == 0 && cf_buf_printf(&text, "%s %s", cf_kubefile_word_name(c->instruction->word),

@@ -32,7 +32,8 @@ struct cf_build {
     struct cf_store *store;
     const struct cf_kubefile *kubefile;
     const struct cf_build_options *options;
-    struct cf_image_options image; /* with the timestamp of the environment */
+    const struct cf_platform *platform; /* that was asked for; NULL: the base's */
+    struct cf_image_options image;      /* with the timestamp of the environment */
     struct cf_context context;
     struct cf_image *base; /* NULL: scratch */
 
@@ -64,7 +65,7 @@ int cf_build_words(struct cf_build *build, const struct cf_kubefile_instruction 
 
 /* ---- cache.c ---- */
 
-/* A layer that some work gave under that key: 1, or 0. */
+/* What some work gave under that key: 1 (info has no entries: it changed nothing), or 0. */
 int cf_build_recall(struct cf_build *build, const struct cf_digest *key,
                     struct cf_layer_info *ret_info);
 int cf_build_remember(struct cf_build *build, const struct cf_digest *key,
@@ -82,6 +83,8 @@ int cf_build_add_layer(struct cf_build *build, const struct cf_layer_info *info,
 
 /* ---- the instructions ---- */
 
+int cf_build_from(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                  struct cf_error *err);
 int cf_build_copy(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
                   struct cf_error *err); /* COPY and ADD */
 int cf_build_run(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
@@ -89,6 +92,13 @@ int cf_build_run(struct cf_build *build, const struct cf_kubefile_instruction *i
 /* All others but FROM. */
 int cf_build_note(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
                   struct cf_error *err);
+
+/* ---- after them ---- */
+
+/* The layer of the container images that the rootfs refers to, where that is wanted. */
+int cf_build_images(struct cf_build *build, struct cf_error *err);
+/* The image, without a name. */
+int cf_build_image(struct cf_build *build, struct cf_image **ret_image, struct cf_error *err);
 
 /* ---- target.c: where COPY puts things ---- */
 

@@ -276,7 +276,7 @@ int cf_build_run(struct cf_build *build, const struct cf_kubefile_instruction *i
             r = execute(&run, err);
         if (r == 0)
             r = keep_changes(&run, &info, err);
-        if (r == 0 && info.entries)
+        if (r == 0)
             r = cf_build_remember(build, &key, &info, err);
     }
     if (r == 0 && cf_buf_printf(&text, "RUN %s", instruction->text) < 0)

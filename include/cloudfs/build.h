@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <cloudfs/cache.h>
 #include <cloudfs/commit.h>
 #include <cloudfs/error.h>
 #include <cloudfs/image.h>
 #include <cloudfs/kubefile.h>
+#include <cloudfs/platform.h>
 #include <cloudfs/store.h>
 
 /* What a build tells while it goes on; text lives until the function returns. */
@@ -25,7 +27,7 @@ enum cf_build_event {
 typedef void cf_build_fn(void *context, enum cf_build_event event, const char *text, size_t len);
 
 struct cf_build_options {
-    struct cf_image_options image;   /* labels, annotations, timestamp, platform */
+    struct cf_image_options image;   /* labels, annotations, timestamp */
     const char *name;                /* reference to publish under */
     const struct cf_key_value *args; /* --build-arg */
     size_t arg_count;
@@ -36,16 +38,26 @@ struct cf_build_options {
     void *event_context;
     cf_progress_fn *progress;
     void *progress_context;
-    /* Gets the base that the store does not have (FROM), under that name, into the store; NULL: it
-     * cannot be had. */
-    int (*pull)(void *context, struct cf_store *store, const char *reference, struct cf_error *err);
+    /* One image for each; several get an index under the name. None: one for the base's, or for
+     * this machine's. */
+    const struct cf_platform *platforms;
+    size_t platform_count;
+    /* How the container images that the rootfs refers to get into its registry/, as the last layer;
+     * NULL: they are left alone. Its progress is that of the build. */
+    const struct cf_cache_options *images;
+    /* Gets the base that the store does not have (FROM) into the store, under that name, for a
+     * platform (NULL: any); NULL: it cannot be had. pull_always: also one that the store has. */
+    int (*pull)(void *context, struct cf_store *store, const char *reference, const char *platform,
+                struct cf_image **ret_image, struct cf_error *err);
     void *pull_context;
+    bool pull_always;
 };
 
 /*
  * Runs the Kubefile with the directory context_dir (its .dockerignore or .kubeignore left out) and
  * publishes the image last. A failure leaves nothing but finished layers, which the next build
- * finds again. One clear line for what is wrong: "Kubefile:3:6: ...".
+ * finds again. One clear line for what is wrong: "Kubefile:3:6: ...". ret_image: of several
+ * platforms, the first.
  */
 int cf_build(struct cf_store *store, const struct cf_kubefile *kubefile, const char *context_dir,
              const struct cf_build_options *options, struct cf_image **ret_image,

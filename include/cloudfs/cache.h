@@ -77,6 +77,12 @@ int cf_cache_image(struct cf_store *store, const struct cf_image *image,
                    const struct cf_image_options *image_options, const char *name,
                    struct cf_cache_result *ret_result, struct cf_image **ret_image,
                    struct cf_error *err);
+/* The layer alone, for who makes the image himself (image may be a draft); of no entries where
+ * nothing was to do. */
+int cf_cache_layer(struct cf_store *store, const struct cf_image *image,
+                   const struct cf_cache_options *options,
+                   const struct cf_image_options *image_options, struct cf_cache_result *ret_result,
+                   struct cf_layer_info *ret_info, struct cf_error *err);
 /* Of a directory or mount: files in it. */
 int cf_cache_dir(struct cf_store *store, const char *path, const struct cf_cache_options *options,
                  struct cf_cache_result *ret_result, struct cf_error *err);

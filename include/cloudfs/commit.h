@@ -57,6 +57,11 @@ int cf_image_create(struct cf_store *store, const struct cf_image *base,
                     const struct cf_new_layer *layers, size_t count,
                     const struct cf_image_options *options, const char *name,
                     struct cf_image **ret_image, struct cf_error *err);
+/* What that image would be, without its documents in the store. */
+int cf_image_draft(struct cf_store *store, const struct cf_image *base,
+                   const struct cf_new_layer *layers, size_t count,
+                   const struct cf_image_options *options, struct cf_image **ret_image,
+                   struct cf_error *err);
 
 struct cf_commit_options {
     struct cf_image_options image;

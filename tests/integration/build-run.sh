@@ -47,7 +47,7 @@ exec'
     # The second time nothing runs; without the cache the same comes out, at any date.
     "$@" "$CLOUDFS" build -t run:2 "$work/ctx" 2>"$work/said" >"$work/id2"
     same_files "$work/id1" "$work/id2"
-    eq "$(grep -c 'using the cache' "$work/said")" 4
+    eq "$(grep -c 'using the cache' "$work/said")" 6
     "$@" "$CLOUDFS" -q build --no-cache -t run:3 "$work/ctx" >"$work/id3"
     same_files "$work/id1" "$work/id3"
 
