@@ -28,6 +28,7 @@ $(BUILD)/tests/unit/%.o: ALLCFLAGS += -Itests/lib
 $(BUILD)/tests/unit/test_mount.o: ALLCFLAGS += -Ifs/mount
 $(BUILD)/tests/unit/test_kubefile.o: ALLCFLAGS += -Ibuilder/kubefile
 $(BUILD)/tests/unit/test_registry.o: ALLCFLAGS += -Ibuilder/registry
+$(BUILD)/tests/unit/test_yaml_quick.o: ALLCFLAGS += -Ibuilder/yaml
 $(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry
 
 # LIBFUZZER=1 (with clang): a fuzzer. Otherwise a program that replays a corpus.

@@ -118,11 +118,28 @@ static int rescue(struct reading *reading, const struct document *document)
  * at the beginning of a line, is enough to pass it over. */
 static bool is_definition(const struct document *document)
 {
-    static const char line[] = "\nkind: CustomResourceDefinition";
+    static const char line[] = "kind: CustomResourceDefinition";
+    const size_t len = sizeof(line) - 1;
     const char *end = document->data + document->len;
-    const char *at = memmem(document->data, document->len, line, sizeof(line) - 1);
 
-    return at && (at + sizeof(line) - 1 == end || strchr("\r\n ", at[sizeof(line) - 1]));
+    for (const char *at = document->data; (at = memchr(at, '\n', (size_t)(end - at)));) {
+        if ((size_t)(end - ++at) < len)
+            return false;
+        if (!memcmp(at, "kind:", 5))
+            return !memcmp(at, line, len) && (at + len == end || strchr("\r\n ", at[len]));
+    }
+    return false;
+}
+
+/* Whether it has "{{": most texts have not even one brace. */
+static bool has_actions(const struct document *document)
+{
+    const char *end = document->data + document->len;
+
+    for (const char *at = document->data; (at = memchr(at, '{', (size_t)(end - at))); at++)
+        if (at + 1 < end && at[1] == '{')
+            return true;
+    return false;
 }
 
 static int read_document(struct reading *reading, struct documents *documents,
@@ -135,14 +152,14 @@ static int read_document(struct reading *reading, struct documents *documents,
         .source_context = documents,
         .first_line = document->line,
     };
-    bool has_actions = document->data && memmem(document->data, document->len, "{{", 2);
+    bool actions = document->data && has_actions(document);
     size_t line = 0;
     int r;
 
     reading->seen = document->line;
     if (document->data && is_definition(document))
         return 0;
-    if (has_actions && reading->text->is_template)
+    if (actions && reading->text->is_template)
         return read_blanked(reading, document, &line, err) == -EBADMSG
                    ? cf_findings_warn(reading->options->findings, line,
                                       "cannot be read without values: %s", without_place(err->text))
@@ -150,14 +167,14 @@ static int read_document(struct reading *reading, struct documents *documents,
     r = read_events(reading, &options, &line, err);
     if (r != -EBADMSG)
         return r;
-    if (reading->text->quiet && !has_actions)
+    if (reading->text->quiet && !actions)
         return drop(reading);
     if (!reading->text->quiet) {
         r = cf_findings_warn(reading->options->findings, line, "%s%s", without_place(err->text),
-                             has_actions ? " (it has {{ }}: read as a template)" : "");
-        if (r == 0 && document->data && !has_actions)
+                             actions ? " (it has {{ }}: read as a template)" : "");
+        if (r == 0 && document->data && !actions)
             r = rescue(reading, document);
-        if (r < 0 || !has_actions)
+        if (r < 0 || !actions)
             return r;
     }
     r = drop(reading);

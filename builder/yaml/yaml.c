@@ -11,6 +11,7 @@
 #include <yaml.h>
 
 #include "input.h"
+#include "quick.h"
 #include "tape.h"
 
 /* A range of the tape that is being repeated. */
@@ -19,10 +20,14 @@ struct replay {
 };
 
 struct cf_yaml {
+    struct quick quick;
+    bool is_quick;     /* quick reads */
+    uint64_t left_out; /* events of libyaml that quick gave already */
     yaml_parser_t parser;
     yaml_event_t event;
     bool has_parser, has_event;
-    struct input input;
+    struct cf_yaml_options options; /* where the input is */
+    struct input *input;            /* of the parser; NULL before that is needed */
     struct tape tape;
     struct replay *replays;
     size_t replay_count, replay_room;
@@ -38,10 +43,10 @@ struct cf_yaml {
 static int feed_parser(void *context, unsigned char *data, size_t size, size_t *ret_size)
 {
     struct cf_yaml *yaml = context;
-    ssize_t n = cf_yaml_input_read(&yaml->input, data, size < PIECE_MAX ? size : PIECE_MAX);
+    ssize_t n = cf_yaml_input_read(yaml->input, data, size < PIECE_MAX ? size : PIECE_MAX);
 
-    if (n < 0 && yaml->input.err.code == 0)
-        (void)cf_fail_errno(&yaml->input.err, (int)-n, "cannot read");
+    if (n < 0 && yaml->input->err.code == 0)
+        (void)cf_fail_errno(&yaml->input->err, (int)-n, "cannot read");
     *ret_size = n < 0 ? 0 : (size_t)n;
     return n >= 0;
 }
@@ -53,18 +58,16 @@ int cf_yaml_open(const struct cf_yaml_options *options, struct cf_yaml **ret_yam
 
     if (!yaml)
         return cf_fail(err, -ENOMEM, "out of memory");
-    yaml->has_parser = yaml_parser_initialize(&yaml->parser);
-    if (!yaml->has_parser)
-        return cf_fail(err, -ENOMEM, "out of memory");
-    cf_yaml_input_init(&yaml->input, options);
+    yaml->options = *options;
     yaml->max_depth = options->max_depth ? options->max_depth : CF_YAML_MAX_DEPTH;
     yaml->max_replayed = options->max_replayed ? options->max_replayed : CF_YAML_MAX_REPLAYED;
     yaml->first_offset = options->first_offset;
     yaml->first_line = options->first_line ? options->first_line - 1 : 0;
     yaml->keep_aliases = options->keep_aliases;
     yaml->where = (struct cf_yaml_mark){yaml->first_offset, yaml->first_line + 1, 1};
-    yaml_parser_set_encoding(&yaml->parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input(&yaml->parser, feed_parser, yaml);
+    if (options->data)
+        yaml->is_quick = cf_quick_init(&yaml->quick, options->data, options->len,
+                                       yaml->first_offset, yaml->first_line + 1);
     *ret_yaml = CF_TAKE(yaml);
     return 0;
 }
@@ -77,7 +80,10 @@ void cf_yaml_close(struct cf_yaml *yaml)
         yaml_event_delete(&yaml->event);
     if (yaml->has_parser)
         yaml_parser_delete(&yaml->parser);
-    cf_yaml_input_done(&yaml->input);
+    cf_quick_done(&yaml->quick);
+    if (yaml->input)
+        cf_yaml_input_done(yaml->input);
+    free(yaml->input);
     cf_yaml_tape_done(&yaml->tape);
     free(yaml->replays);
     free(yaml);
@@ -91,7 +97,7 @@ struct cf_yaml_mark cf_yaml_where(const struct cf_yaml *yaml)
 static struct cf_yaml_mark mark_of(struct cf_yaml *yaml, const yaml_mark_t *mark, bool forget)
 {
     return (struct cf_yaml_mark){
-        .offset = yaml->first_offset + cf_yaml_marks_byte(&yaml->input.marks, mark->index, forget),
+        .offset = yaml->first_offset + cf_yaml_marks_byte(&yaml->input->marks, mark->index, forget),
         .line = yaml->first_line + mark->line + 1,
         .column = mark->column + 1,
     };
@@ -116,12 +122,12 @@ static int fail_parser(struct cf_yaml *yaml, struct cf_error *err)
     if (parser->error == YAML_MEMORY_ERROR)
         return fail_here(yaml, -ENOMEM, "out of memory", "", err);
     if (parser->error == YAML_READER_ERROR) {
-        size_t line = cf_yaml_input_line(&yaml->input, parser->problem_offset);
+        size_t line = cf_yaml_input_line(yaml->input, parser->problem_offset);
         yaml->where = (struct cf_yaml_mark){yaml->first_offset + parser->problem_offset,
                                             yaml->first_line + line + 1, 1};
-        if (yaml->input.err.code == 0)
+        if (yaml->input->err.code == 0)
             return fail_here(yaml, -EINVAL, parser->problem, "", err);
-        yaml->failed = yaml->input.err;
+        yaml->failed = yaml->input->err;
         if (err)
             *err = yaml->failed;
         return yaml->failed.code;
@@ -304,17 +310,26 @@ static int take(struct cf_yaml *yaml, const struct cf_yaml_event *event, struct 
     return event->kind != CF_YAML_ALIAS;
 }
 
-int cf_yaml_next(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct cf_error *err)
+static int begin_parser(struct cf_yaml *yaml, struct cf_error *err)
 {
+    yaml->input = calloc(1, sizeof(*yaml->input));
+    yaml->has_parser = yaml->input && yaml_parser_initialize(&yaml->parser);
+    if (!yaml->has_parser)
+        return fail_here(yaml, -ENOMEM, "out of memory", "", err);
+    cf_yaml_input_init(yaml->input, &yaml->options);
+    yaml_parser_set_encoding(&yaml->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input(&yaml->parser, feed_parser, yaml);
+    return 0;
+}
+
+/* The next event of libyaml: 1, 0 at the end. */
+static int parse(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct cf_error *err)
+{
+    int r = yaml->has_parser ? 0 : begin_parser(yaml, err);
+
+    if (r < 0)
+        return r;
     for (;;) {
-        if (yaml->failed.code < 0) {
-            if (err)
-                *err = yaml->failed;
-            return yaml->failed.code;
-        }
-        int r = next_replayed(yaml, ret_event, err);
-        if (r != 0)
-            return r;
         if (yaml->has_event) {
             if (yaml->event.type == YAML_STREAM_END_EVENT)
                 return 0;
@@ -325,6 +340,53 @@ int cf_yaml_next(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct c
             return fail_parser(yaml, err);
         if (!translate(yaml, ret_event))
             continue;
+        if (yaml->left_out == 0)
+            return 1;
+        yaml->left_out--;
+    }
+}
+
+/* The next event of the quick reader, which knows neither anchors nor aliases: as cf_yaml_next, or
+ * -ENOTSUP where libyaml has to go on. */
+static int next_quick(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct cf_error *err)
+{
+    size_t depth;
+    int r = cf_quick_next(&yaml->quick, ret_event);
+
+    if (r == -ENOMEM)
+        return fail_here(yaml, r, "out of memory", "", err);
+    if (r == -ENOTSUP) {
+        yaml->is_quick = false;
+        yaml->left_out = yaml->quick.count;
+    }
+    if (r <= 0)
+        return r;
+    yaml->where = ret_event->start;
+    if (ret_event->kind == CF_YAML_SCALAR)
+        return 1;
+    if (ret_event->kind == CF_YAML_DOCUMENT)
+        begin_document(yaml);
+    r = count_depth(yaml, ret_event, &depth, err);
+    return r < 0 ? r : 1;
+}
+
+int cf_yaml_next(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct cf_error *err)
+{
+    for (;;) {
+        if (yaml->failed.code < 0) {
+            if (err)
+                *err = yaml->failed;
+            return yaml->failed.code;
+        }
+        int r = yaml->is_quick ? next_quick(yaml, ret_event, err) : -ENOTSUP;
+        if (r != -ENOTSUP)
+            return r;
+        r = next_replayed(yaml, ret_event, err);
+        if (r != 0)
+            return r;
+        r = parse(yaml, ret_event, err);
+        if (r <= 0)
+            return r;
         r = take(yaml, ret_event, err);
         if (r != 0)
             return r;

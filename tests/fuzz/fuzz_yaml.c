@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes are read or refused with a line; events nest, marks ascend and lie in the input; pieces
- * of one byte give the same events. */
+/* Any bytes are read or refused with a line; events nest, marks ascend and lie in the input. Bytes
+ * at hand (which the quick reader takes, as far as it can) and pieces of one byte (which libyaml
+ * reads alone) give the same events, mark by mark. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +54,15 @@ static int run(const struct cf_yaml_options *options, size_t len, struct cf_dige
             must(depth-- > 0);
         if (event.kind == CF_YAML_DOCUMENT_END)
             must(depth == 0);
-        cf_hasher_update(hasher, &event.kind, sizeof(event.kind));
-        cf_hasher_update(hasher, &event.start.offset, sizeof(event.start.offset));
+        const uint64_t said[] = {event.kind,         event.start.offset,  event.start.line,
+                                 event.start.column, event.end.offset,    event.end.line,
+                                 event.end.column,   event.explicit,      event.replayed,
+                                 event.tag != NULL,  event.anchor != NULL};
+        cf_hasher_update(hasher, said, sizeof(said));
+        bool styled = event.kind == CF_YAML_SCALAR || event.kind == CF_YAML_MAP ||
+                      event.kind == CF_YAML_SEQUENCE;
+        if (styled)
+            cf_hasher_update(hasher, &event.style, sizeof(event.style));
         if (event.kind == CF_YAML_SCALAR)
             cf_hasher_update(hasher, event.value, event.len);
     }
