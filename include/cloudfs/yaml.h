@@ -95,6 +95,25 @@ CF_DEFINE_CLEANUP(struct cf_yaml *, cf_yaml_close)
  */
 int cf_yaml_next(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct cf_error *err);
 
+/* What a plain scalar is to Kubernetes, which reads YAML 1.1 (go-yaml v2) and turns it into JSON:
+ * dates are strings. */
+enum cf_yaml_type {
+    CF_YAML_STRING,
+    CF_YAML_NULL,
+    CF_YAML_BOOL,
+    CF_YAML_INT,
+    CF_YAML_FLOAT,
+};
+struct cf_yaml_plain {
+    enum cf_yaml_type type;
+    bool doubtful; /* a string that others take for something else: a date, "<<" */
+    bool truth;
+    bool has_whole; /* INT: within 64 bits with sign */
+    int64_t whole;
+    double number; /* INT too */
+};
+void cf_yaml_resolve(const char *value, size_t len, struct cf_yaml_plain *ret_plain);
+
 /* Where the last event began, or the last error lies. */
 struct cf_yaml_mark cf_yaml_where(const struct cf_yaml *yaml);
 
