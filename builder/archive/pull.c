@@ -48,12 +48,16 @@ struct incoming {
     uint64_t at;
     bool began;
     struct cf_stream *stream;
+    uint64_t toc_offset,
+        toc_len; /* of the table of contents that passes by; len 0: there is none */
+    struct cf_buf toc;
 };
 
 static void incoming_done(struct incoming *incoming)
 {
     cf_stream_close(incoming->stream);
     cf_close_fd(&incoming->fd);
+    cf_buf_done(&incoming->toc);
 }
 
 /* Another process that has it open is at work on the same bytes for another layer. */
@@ -107,6 +111,20 @@ static void keep(struct incoming *incoming, const void *data, size_t len)
     }
 }
 
+/* The table of contents, for later pulls of what is like this layer; without it they only cost
+ * more. */
+static void watch_for_toc(struct incoming *incoming, const char *data, size_t len)
+{
+    const uint64_t begin = incoming->toc_offset + incoming->toc.len;
+    const uint64_t end = incoming->toc_offset + incoming->toc_len;
+    if (begin < incoming->at || begin >= incoming->at + len || begin >= end)
+        return;
+    const size_t skip = (size_t)(begin - incoming->at);
+    const size_t n = end - begin < len - skip ? (size_t)(end - begin) : len - skip;
+    if (cf_buf_add(&incoming->toc, data + skip, n) < 0)
+        incoming->toc_len = 0;
+}
+
 static ssize_t read_incoming(void *context, void *data, size_t len, struct cf_error *err)
 {
     struct incoming *incoming = context;
@@ -127,6 +145,7 @@ static ssize_t read_incoming(void *context, void *data, size_t len, struct cf_er
     }
     if (n <= 0)
         return n;
+    watch_for_toc(incoming, data, (size_t)n);
     incoming->at += (uint64_t)n;
     if (options->progress)
         options->progress(options->progress_context, incoming->what, incoming->at,
@@ -169,9 +188,14 @@ static int fetch_once(struct pulling *pulling, const struct pending_layer *layer
         .expected_blob = &layer->blob,
         .expected_blob_size = layer->blob_size,
     };
+    const struct cf_json *annotations = cf_json_get(layer->descriptor, "annotations");
+    (void)cf_chunked_toc_place(annotations, layer->blob_size, &incoming.toc_offset,
+                               &incoming.toc_len);
     int r = cf_layer_read(pulling->store, &options, &info, err);
     if (r == 0 && incoming.began)
         r = remember(pulling, layer, err);
+    if (r == 0 && incoming.toc_len > 0 && incoming.toc.len == incoming.toc_len)
+        (void)cf_chunked_keep(pulling->store, annotations, incoming.toc.data, layer->blob_size);
     *ret_resumed = incoming.kept > 0;
     /* What is wrong is of no use to anybody; what is only not whole yet is. */
     if (incoming.fd >= 0 && (r == 0 || r == -EBADMSG || r == -EINVAL || r == -EFBIG))

@@ -13,7 +13,7 @@
 #include "save.h"
 #include "source.h"
 
-#define JOBS_MAX 64
+#define JOBS 2 /* one reads while another waits; compression has threads of its own */
 #define COPY_SIZE (256u << 10)
 
 static int compare_layers(const void *a, const void *b)
@@ -163,15 +163,13 @@ static void *work(void *arg)
 
 static int compress_all(struct saving *saving, struct cf_error *err)
 {
-    pthread_t threads[JOBS_MAX];
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t wanted = cores < 1 ? 1 : cores > JOBS_MAX ? JOBS_MAX : (size_t)cores, started = 0;
+    pthread_t threads[JOBS];
+    size_t started = 0;
     struct crew crew = {.saving = saving};
 
-    if (wanted > saving->layer_count)
-        wanted = saving->layer_count;
     pthread_mutex_init(&crew.mutex, NULL);
-    while (started + 1 < wanted && cf_thread_start(&threads[started], work, &crew) == 0)
+    while (started + 1 < JOBS && started + 1 < saving->layer_count &&
+           cf_thread_start(&threads[started], work, &crew) == 0)
         started++;
     (void)work(&crew);
     for (size_t i = 0; i < started; i++)

@@ -8,8 +8,6 @@
 
 #include <cloudfs/base64.h>
 
-enum { LOCAL_MIN = 256 << 10 }; /* files below this are fetched whole */
-
 struct planning {
     struct cf_store *store;
     const struct cf_toc *toc;
@@ -53,7 +51,7 @@ static int find_local(struct planning *planning, struct cf_error *err)
     int r = 0;
     for (size_t i = 0; i < toc->file_count && r == 0; i++) {
         const struct cf_toc_file *file = &toc->files[i];
-        if (file->size < LOCAL_MIN || file->count < 2 || is_here(planning->store, file))
+        if (file->size < CF_LOCAL_MIN || file->count < 2 || is_here(planning->store, file))
             continue;
         if (!open)
             r = cf_local_chunks_open(planning->local, planning->store, err);

@@ -13,28 +13,22 @@
 #include <unistd.h>
 
 #include <cloudfs/chunked.h>
-#include <cloudfs/decoder.h>
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
 #include <cloudfs/pipeline.h>
 #include <cloudfs/tar.h>
 
 #include "chunked_plan.h"
+#include "chunked_tables.h"
 #include "out.h"
 
 enum {
-    TABLE_MAX = 16 << 20, /* larger ones are not worth their memory */
-    TABLE_PLAIN_MAX = 24 << 20,
     SPLIT_PLAIN_MAX = 64 << 20,
     FRAME_MAX = 64 << 20,
     GAP = 64 << 10, /* bytes that are cheaper to fetch than to leave out */
     RANGES_MAX = 512,
     FETCHERS = 4,
     WORTH_PERCENT = 60,
-};
-
-struct table_place {
-    uint64_t offset, len, plain;
 };
 
 struct run {
@@ -57,92 +51,11 @@ struct run {
     struct cf_error err;   /* mutex */
 };
 
-bool cf_chunked_detect(const struct cf_json *annotations)
-{
-    return cf_json_get_string(annotations, CF_CHUNKED_CHECKSUM) &&
-           cf_json_get_string(annotations, CF_CHUNKED_POSITION) &&
-           cf_json_get_string(annotations, CF_CHUNKED_TARSPLIT) &&
-           !cf_json_get_string(annotations, CF_ESTARGZ_DIGEST); /* both: which is true? */
-}
-
 /* ---- tables ---- */
-
-static int parse_place(const char *text, uint64_t blob_size, uint64_t max, struct table_place *ret,
-                       struct cf_error *err)
-{
-    int used = 0;
-    const int n = sscanf(text, "%" SCNu64 ":%" SCNu64 ":%" SCNu64 "%n", &ret->offset, &ret->len,
-                         &ret->plain, &used);
-    if (n != 3 || (text[used] && text[used] != ':') || ret->offset > blob_size ||
-        ret->len > blob_size - ret->offset)
-        return cf_fail(err, -EINVAL, "a table's place is wrong: %s", CF_QUOTE(text));
-    if (ret->len > TABLE_MAX || ret->plain > max)
-        return cf_fail(err, -EFBIG, "a table is too large");
-    return 0;
-}
 
 static int add_to_buf(void *context, const void *data, size_t len, struct cf_error *err)
 {
     return cf_buf_add(context, data, len) < 0 ? cf_fail(err, -ENOMEM, "out of memory") : 0;
-}
-
-struct memory {
-    const void *data;
-    size_t len;
-};
-
-static int from_memory(void *context, const void **ret_data, size_t *ret_len, struct cf_error *err)
-{
-    struct memory *memory = context;
-    (void)err;
-    *ret_data = memory->data;
-    *ret_len = memory->len;
-    memory->len = 0;
-    return *ret_len > 0;
-}
-
-/* Exactly plain bytes. */
-static int unpack(const void *data, size_t len, void *ret_plain, size_t plain, struct cf_error *err)
-{
-    struct cf_decoder *decoder cf_cleanup(cf_decoder_free_ptr) = NULL;
-    struct memory memory = {data, len};
-    char more;
-    int r = cf_decoder_new(CF_ZSTD, from_memory, &memory, &decoder, err);
-    if (r < 0)
-        return r;
-    const ssize_t n = cf_decoder_read(decoder, ret_plain, plain, err);
-    const ssize_t rest = n < 0 ? 0 : cf_decoder_read(decoder, &more, 1, err);
-    if (n < 0 || rest < 0)
-        return n < 0 ? (int)n : (int)rest;
-    if ((size_t)n != plain || rest > 0)
-        return cf_fail(err, -EINVAL, "it has another size than is said");
-    return 0;
-}
-
-static int check_digest(const void *data, size_t len, const struct cf_digest *wanted,
-                        const char *what, struct cf_error *err)
-{
-    struct cf_digest found;
-    cf_digest_of(data, len, &found);
-    return cf_digest_equal(&found, wanted)
-               ? 0
-               : cf_fail(err, -EBADMSG, "%s does not match its digest", what);
-}
-
-static int unpack_table(const char *packed, const struct table_place *place,
-                        const struct cf_digest *digest, const char *what, struct cf_buf *ret_text,
-                        struct cf_error *err)
-{
-    int r = check_digest(packed, (size_t)place->len, digest, what, err);
-    if (r == 0 && cf_buf_reserve(ret_text, (size_t)place->plain + 1) < 0)
-        r = cf_fail(err, -ENOMEM, "out of memory");
-    if (r == 0)
-        r = unpack(packed, (size_t)place->len, ret_text->data, (size_t)place->plain, err);
-    if (r < 0)
-        return cf_fail_in(err, r, "%s", what);
-    ret_text->len = (size_t)place->plain;
-    ret_text->data[ret_text->len] = '\0';
-    return 0;
 }
 
 /* Both tables lie side by side: one range. */
@@ -150,31 +63,24 @@ static int read_tables(struct run *run, struct cf_error *err)
 {
     const struct cf_chunked_source *source = run->source;
     const struct cf_json *notes = source->annotations;
-    struct cf_buf packed cf_autobuf = CF_BUF_INIT, text cf_autobuf = CF_BUF_INIT,
-                         split cf_autobuf = CF_BUF_INIT;
-    struct table_place toc, tar;
-    struct cf_digest digest;
-    int r = parse_place(cf_json_get_string(notes, CF_CHUNKED_POSITION), source->blob_size,
-                        TABLE_PLAIN_MAX, &toc, err);
+    struct cf_buf packed cf_autobuf = CF_BUF_INIT, split cf_autobuf = CF_BUF_INIT;
+    struct cf_table_place toc, tar;
+    int r =
+        cf_table_place(notes, CF_CHUNKED_POSITION, source->blob_size, CF_TOC_PLAIN_MAX, &toc, err);
     if (r == 0)
-        r = parse_place(cf_json_get_string(notes, CF_CHUNKED_TARSPLIT), source->blob_size,
-                        SPLIT_PLAIN_MAX, &tar, err);
-    if (r == 0 && cf_digest_parse(cf_json_get_string(notes, CF_CHUNKED_CHECKSUM), &digest) < 0)
-        r = cf_fail(err, -EINVAL, "the annotation of the table's digest is no digest");
-    if (r == 0 && (tar.offset < toc.offset + toc.len || tar.offset - toc.offset > TABLE_MAX))
+        r = cf_table_place(notes, CF_CHUNKED_TARSPLIT, source->blob_size, SPLIT_PLAIN_MAX, &tar,
+                           err);
+    if (r == 0 && (tar.offset < toc.offset + toc.len || tar.offset - toc.offset > CF_TABLE_MAX))
         r = cf_fail(err, -ENOTSUP, "the tables lie apart");
     if (r == 0)
         r = source->fetch(source->context, toc.offset, tar.offset + tar.len - toc.offset,
                           add_to_buf, &packed, err);
-    if (r == 0)
-        r = unpack_table(packed.data, &toc, &digest, "the table of contents", &text, err);
-    if (r == 0)
-        r = cf_toc_parse(text.data, text.len, toc.offset, &run->toc, err);
-    cf_buf_done(&text);
-    if (r == 0)
-        r = unpack_table(packed.data + (tar.offset - toc.offset), &tar, &run->toc.split,
-                         "tar-split", &split, err);
     run->fetched = packed.len;
+    if (r == 0)
+        r = cf_toc_unpack(notes, packed.data, &toc, &run->toc, err);
+    if (r == 0)
+        r = cf_table_unpack(packed.data + (tar.offset - toc.offset), &tar, &run->toc.split,
+                            "tar-split", &split, err);
     return r == 0 ? cf_plan_make(run->store, &run->toc, split.data, split.len, &run->plan, err) : r;
 }
 
@@ -225,9 +131,9 @@ static int take_frame(struct range *range, struct cf_error *err)
     cf_buf_clear(&range->plain);
     if (cf_buf_reserve(&range->plain, size) < 0)
         return cf_fail(err, -ENOMEM, "out of memory");
-    int r = unpack(range->frame.data, range->frame.len, range->plain.data, size, err);
+    int r = cf_frame_unpack(range->frame.data, range->frame.len, range->plain.data, size, err);
     if (r == 0)
-        r = check_digest(range->plain.data, size, &piece->chunk->digest, "a chunk", err);
+        r = cf_check_digest(range->plain.data, size, &piece->chunk->digest, "a chunk", err);
     if (r < 0)
         return r;
     cf_buf_clear(&range->frame);
@@ -354,6 +260,8 @@ static int begin(struct run *run, struct cf_error *err)
         run->declined = true;
         return cf_fail(err, -ECANCELED, "most of it is missing");
     }
+    /* Objects that others have put a moment ago must not be lost under the new layer. */
+    (void)syncfs(cf_store_root_fd(run->store));
     run->spool = openat(cf_store_tmp_fd(run->store), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (run->spool < 0)
         return cf_fail_errno(err, errno, "cannot make a temporary file");
@@ -404,11 +312,8 @@ static ssize_t read_tar(void *context, void *data, size_t len, struct cf_error *
         run->at++;
         run->done = 0;
     }
-    if (run->at == run->plan.count) {
-        /* Objects that others have put a moment ago must not be lost under the new layer. */
-        (void)syncfs(cf_store_root_fd(run->store));
+    if (run->at == run->plan.count)
         return 0;
-    }
     const ssize_t n = read_piece(run, &run->plan.pieces[run->at], data, len, err);
     if (n > 0)
         run->done += (uint64_t)n;
@@ -424,6 +329,14 @@ static bool is_known(void *context, const struct cf_tar_entry *entry, struct cf_
         return false;
     *ret_digest = file->digest;
     return true;
+}
+
+/* A list of chunks may have lied. */
+static void forget_lists(const struct run *run)
+{
+    for (size_t i = 0; i < run->plan.count; i++)
+        if (run->plan.pieces[i].kind == CF_PIECE_OBJECT)
+            cf_object_chunks_drop(run->store, &run->plan.pieces[i].object);
 }
 
 static void run_done(struct run *run)
@@ -453,8 +366,12 @@ int cf_chunked_read(struct cf_store *store, const struct cf_chunked_source *sour
     struct cf_error why = {0};
     pthread_mutex_init(&run.mutex, NULL);
     int r = cf_layer_read(store, &options, &info, &why);
+    if (r == 0 && run.began)
+        cf_toc_keep(store, &run.toc);
     if (r == 0 || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT)
         return r < 0 ? cf_fail(err, r, "%s", why.text) : 0;
+    if (r == -EBADMSG)
+        forget_lists(&run);
     if (!run.declined)
         cf_log(CF_LOG_INFO, "%s: it is fetched whole: %s", source->what, why.text);
     return 1;

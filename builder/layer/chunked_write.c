@@ -87,17 +87,17 @@ static int put(struct cf_chunked_writer *writer, const void *data, size_t len, s
     return writer->sink(writer->sink_context, data, len, err);
 }
 
-static int take_frame(void *context, uint64_t tag, const void *frame, size_t len,
-                      const struct cf_digest *digest, struct cf_error *err)
+static int take_frame(void *context, const struct cf_frame *frame, struct cf_error *err)
 {
     struct cf_chunked_writer *writer = context;
-    if (tag != NO_CHUNK) {
-        writer->chunks[tag].offset = writer->blob_len;
-        writer->chunks[tag].digest = *digest;
+    struct chunk *chunk = frame->tag == NO_CHUNK ? NULL : &writer->chunks[frame->tag];
+    if (chunk) {
+        chunk->offset = writer->blob_len;
+        chunk->digest = *frame->digest;
     }
-    int r = put(writer, frame, len, err);
-    if (tag != NO_CHUNK)
-        writer->entries[writer->chunks[tag].entry].end = writer->blob_len;
+    int r = put(writer, frame->data, frame->len, err);
+    if (chunk)
+        writer->entries[chunk->entry].end = writer->blob_len;
     return r;
 }
 
@@ -300,7 +300,7 @@ static int begin_entry(struct cf_chunked_writer *writer, struct cf_error *err)
         r = flush_meta(writer, err);
     writer->crc = 0;
     writer->done = 0;
-    cf_chunker_init(&writer->chunker, true);
+    cf_chunker_init(&writer->chunker, true, entry->size);
     return r;
 }
 
@@ -442,7 +442,7 @@ static int add_sink(void *context, const void *data, size_t len, struct cf_error
 static int compress_table(const struct cf_buf *plain, struct cf_buf *ret, struct cf_error *err)
 {
     struct cf_compressor *compressor cf_cleanup(cf_compressor_free_ptr) = NULL;
-    int r = cf_compressor_new(CF_ZSTD, TABLE_LEVEL, add_sink, ret, &compressor, err);
+    int r = cf_compressor_new_frame(TABLE_LEVEL, add_sink, ret, &compressor, err);
     if (r == 0)
         r = cf_compressor_write(compressor, plain->data, plain->len, err);
     return r == 0 ? cf_compressor_finish(compressor, err) : r;
@@ -517,9 +517,9 @@ int cf_chunked_writer_new(int level, cf_sink_fn *sink, void *sink_context,
     writer->sink_context = sink_context;
     if (cf_tar_new(&writer->tar) < 0 || cf_hasher_new(&writer->hasher) < 0)
         return no_memory(err);
-    int r = cf_frames_new(level, take_frame, writer, &writer->frames, err);
+    int r = cf_frames_new(&cf_zstd_framer, level, take_frame, writer, &writer->frames, err);
     if (r == 0)
-        r = cf_compressor_new(CF_ZSTD, TABLE_LEVEL, keep_split, writer, &writer->split, err);
+        r = cf_compressor_new_frame(TABLE_LEVEL, keep_split, writer, &writer->split, err);
     if (r < 0)
         return r;
     *ret_writer = CF_TAKE(writer);

@@ -54,15 +54,26 @@ struct cf_deflater {
     int (*run)(void *state, const void *in, size_t len, bool last, cf_sink_fn *sink,
                void *sink_context, struct cf_error *err);
 };
-extern const struct cf_deflater cf_gzip_deflater;
 extern const struct cf_deflater cf_zstd_deflater;
 
-/* Whole frames of zstd, one for each call: the state is for one thread. */
-void *cf_zstd_frame_open(int level); /* NULL: no memory, or no such level */
-void cf_zstd_frame_close(void *state);
-size_t cf_zstd_bound(size_t len); /* of the frame that len bytes become */
-/* The frame's length, or -EIO. */
-ssize_t cf_zstd_frame(void *state, const void *in, size_t len, void *out, size_t room);
+/* Pieces that are compressed each for itself: the state is for one thread. */
+struct cf_framer {
+    void *(*open)(int level); /* 0: the usual one. NULL: no memory, or no such level */
+    void (*close)(void *state);
+    size_t (*bound)(size_t len); /* of what len bytes become */
+    /* Its length, or -EIO. */
+    ssize_t (*frame)(void *state, const void *in, size_t len, void *out, size_t room);
+    uint32_t (*sum)(const void *data, size_t len); /* NULL: none */
+};
+extern const struct cf_framer cf_zstd_framer; /* frames */
+extern const struct cf_framer cf_gzip_framer; /* blocks of deflate; the sum is their CRC-32 */
+/* What surrounds gzip's blocks. */
+#define CF_GZIP_HEAD 10
+#define CF_GZIP_TAIL 10
+void cf_gzip_head(uint8_t ret_head[CF_GZIP_HEAD]);
+void cf_gzip_tail(uint32_t crc, uint64_t size, uint8_t ret_tail[CF_GZIP_TAIL]);
+/* The CRC-32 of two parts together; len: of the second. */
+uint32_t cf_gzip_sum(uint32_t first, uint32_t second, size_t len);
 
 /* Go's crc64.ISO, which tar-split has of each file's content; crc: of what lies before, first 0. */
 uint64_t cf_crc64_iso(uint64_t crc, const void *data, size_t len);

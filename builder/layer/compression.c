@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frames.h"
+
 enum cf_compression cf_compression_detect(const void *data, size_t len)
 {
     const uint8_t *bytes = data;
@@ -88,49 +90,125 @@ ssize_t cf_decoder_read(struct cf_decoder *decoder, void *data, size_t len, stru
     return (ssize_t)(len - io->out_len);
 }
 
+enum { BLOCK = 1 << 20 }; /* what is compressed for itself: part of what a layer's digest is */
+
 struct cf_compressor {
-    const struct cf_deflater *deflater; /* NULL: plain */
-    void *state;
     cf_sink_fn *sink;
     void *sink_context;
+    const struct cf_deflater *deflater; /* one frame, here; NULL: blocks, or plain */
+    void *state;
+    struct cf_frames *frames; /* NULL: plain */
+    bool is_gzip;
+    size_t open; /* bytes of the block at hand */
+    uint64_t size;
+    uint32_t sum;
 };
+
+static int take_block(void *context, const struct cf_frame *frame, struct cf_error *err)
+{
+    struct cf_compressor *compressor = context;
+    if (compressor->is_gzip)
+        compressor->sum = cf_gzip_sum(compressor->sum, frame->sum, frame->plain);
+    return compressor->sink(compressor->sink_context, frame->data, frame->len, err);
+}
+
+static struct cf_compressor *new_compressor(cf_sink_fn *sink, void *sink_context)
+{
+    struct cf_compressor *compressor = calloc(1, sizeof *compressor);
+    if (compressor) {
+        compressor->sink = sink;
+        compressor->sink_context = sink_context;
+    }
+    return compressor;
+}
 
 int cf_compressor_new(enum cf_compression kind, int level, cf_sink_fn *sink, void *sink_context,
                       struct cf_compressor **ret_compressor, struct cf_error *err)
 {
-    struct cf_compressor *compressor = calloc(1, sizeof *compressor);
+    struct cf_compressor *compressor cf_cleanup(cf_compressor_free_ptr) =
+        new_compressor(sink, sink_context);
     if (!compressor)
         return cf_fail(err, -ENOMEM, "out of memory");
-    compressor->sink = sink;
-    compressor->sink_context = sink_context;
-    compressor->deflater = kind == CF_GZIP   ? &cf_gzip_deflater
-                           : kind == CF_ZSTD ? &cf_zstd_deflater
-                                             : NULL;
-    if (compressor->deflater)
-        compressor->state = compressor->deflater->open(level);
-    if (compressor->deflater && !compressor->state) {
-        free(compressor);
-        return cf_fail(err, -EINVAL, "compression level %d cannot be had", level);
+    compressor->is_gzip = kind == CF_GZIP;
+    int r = kind == CF_PLAIN
+                ? 0
+                : cf_frames_new(kind == CF_GZIP ? &cf_gzip_framer : &cf_zstd_framer, level,
+                                take_block, compressor, &compressor->frames, err);
+    if (r == 0 && compressor->is_gzip) {
+        uint8_t head[CF_GZIP_HEAD];
+        cf_gzip_head(head);
+        r = sink(sink_context, head, sizeof head, err);
     }
-    *ret_compressor = compressor;
+    if (r < 0)
+        return r;
+    *ret_compressor = CF_TAKE(compressor);
     return 0;
+}
+
+int cf_compressor_new_frame(int level, cf_sink_fn *sink, void *sink_context,
+                            struct cf_compressor **ret_compressor, struct cf_error *err)
+{
+    struct cf_compressor *compressor cf_cleanup(cf_compressor_free_ptr) =
+        new_compressor(sink, sink_context);
+    if (!compressor)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    compressor->state = cf_zstd_deflater.open(level);
+    if (!compressor->state)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    compressor->deflater = &cf_zstd_deflater;
+    *ret_compressor = CF_TAKE(compressor);
+    return 0;
+}
+
+static int end_block(struct cf_compressor *compressor, struct cf_error *err)
+{
+    const size_t len = compressor->open;
+    compressor->open = 0;
+    return cf_frames_cut(compressor->frames, len, 0, false, err);
 }
 
 int cf_compressor_write(void *context, const void *data, size_t len, struct cf_error *err)
 {
     struct cf_compressor *compressor = context;
-    if (!compressor->deflater)
+    const char *at = data;
+    int r = 0;
+    if (compressor->deflater)
+        return compressor->deflater->run(compressor->state, data, len, false, compressor->sink,
+                                         compressor->sink_context, err);
+    if (!compressor->frames)
         return compressor->sink(compressor->sink_context, data, len, err);
-    return compressor->deflater->run(compressor->state, data, len, false, compressor->sink,
-                                     compressor->sink_context, err);
+    compressor->size += len;
+    while (len > 0 && r == 0) {
+        const size_t room = BLOCK - compressor->open, n = len < room ? len : room;
+        r = cf_frames_add(compressor->frames, at, n, err);
+        compressor->open += n;
+        at += n;
+        len -= n;
+        if (r == 0 && compressor->open == BLOCK)
+            r = end_block(compressor, err);
+    }
+    return r;
 }
 
 int cf_compressor_finish(struct cf_compressor *compressor, struct cf_error *err)
 {
-    if (!compressor->deflater)
+    uint8_t tail[CF_GZIP_TAIL];
+    if (compressor->deflater)
+        return compressor->deflater->run(compressor->state, NULL, 0, true, compressor->sink,
+                                         compressor->sink_context, err);
+    if (!compressor->frames)
         return 0;
-    return compressor->deflater->run(compressor->state, NULL, 0, true, compressor->sink,
-                                     compressor->sink_context, err);
+    /* Nothing at all is still one frame. */
+    const bool needed = compressor->open > 0 || (compressor->size == 0 && !compressor->is_gzip);
+    int r = needed ? cf_frames_add(compressor->frames, "", 0, err) : 0;
+    if (r == 0 && needed)
+        r = end_block(compressor, err);
+    if (r == 0)
+        r = cf_frames_flush(compressor->frames, err);
+    if (r < 0 || !compressor->is_gzip)
+        return r;
+    cf_gzip_tail(compressor->sum, compressor->size, tail);
+    return compressor->sink(compressor->sink_context, tail, sizeof tail, err);
 }
 
 void cf_compressor_free(struct cf_compressor *compressor)
@@ -139,5 +217,6 @@ void cf_compressor_free(struct cf_compressor *compressor)
         return;
     if (compressor->deflater)
         compressor->deflater->close(compressor->state);
+    cf_frames_free(compressor->frames);
     free(compressor);
 }

@@ -22,7 +22,7 @@ struct cf_intake {
     pthread_t reader, inflater;
     bool reading, inflating;               /* the thread is there to be joined */
     struct cf_error read_err, inflate_err; /* each of its thread, until that is joined */
-    struct cf_hasher *hasher;              /* so are these two */
+    struct cf_hasher *hasher;              /* so are these two; NULL: nothing is hashed */
     struct cf_digest blob;
     uint64_t blob_size; /* atomic */
 };
@@ -47,7 +47,8 @@ static int read_chunk(struct cf_intake *intake, struct cf_chunk **ret_chunk, str
     }
     if (chunk->len == 0)
         return 0;
-    cf_hasher_update(intake->hasher, chunk->data, chunk->len);
+    if (intake->hasher)
+        cf_hasher_update(intake->hasher, chunk->data, chunk->len);
     const uint64_t size = __atomic_add_fetch(&intake->blob_size, chunk->len, __ATOMIC_RELAXED);
     if (options->expected_blob && size > options->expected_blob_size)
         return cf_fail(err, -EBADMSG, "it is larger than its descriptor says (%llu bytes)",
@@ -68,7 +69,8 @@ static void *run_reader(void *arg)
             break;
         r = cf_queue_push(out, chunk);
     }
-    cf_hasher_final(intake->hasher, &intake->blob);
+    if (intake->hasher)
+        cf_hasher_final(intake->hasher, &intake->blob);
     cf_queue_close(out, r);
     return NULL;
 }
@@ -159,6 +161,10 @@ int cf_intake_start(const struct cf_layer_read_options *options, struct cf_intak
     intake->kind = cf_compression_detect(data, len);
     intake->filter =
         options->any_compression && intake->kind == CF_PLAIN && cf_filter_detect(data, len);
+    if (cf_intake_is_plain(intake)) {
+        cf_hasher_free(intake->hasher);
+        intake->hasher = NULL;
+    }
     r = start_threads(intake, err);
     if (r < 0)
         return r;

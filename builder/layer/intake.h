@@ -24,7 +24,7 @@ CF_DEFINE_CLEANUP(struct cf_intake *, cf_intake_free)
 int cf_intake_next(struct cf_intake *intake, struct cf_chunk **ret_chunk, struct cf_error *err);
 
 struct cf_intake_info {
-    struct cf_digest blob; /* of the form that was read */
+    struct cf_digest blob; /* of the form that was read, unless that is the tar itself */
     uint64_t blob_size;
     const char *media_type; /* by its first bytes; NULL: a form that images do not have */
 };

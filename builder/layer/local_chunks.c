@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cloudfs/image.h>
@@ -37,66 +38,117 @@ void cf_local_chunks_done(struct cf_local_chunks *local)
     memset(local, 0, sizeof *local);
 }
 
-/* One object being cut. */
-struct cutting {
-    struct cf_local_chunks *local;
-    struct cf_digest object;
-    struct cf_hasher *hasher;
-    struct cf_buf open; /* bytes of the piece at hand */
-    uint64_t at;
-};
-
-static int take_piece(void *context, bool is_hole, uint64_t len, struct cf_error *err)
+static int add_chunk(struct cf_local_chunks *local, const struct cf_local_chunk *chunk)
 {
-    struct cutting *cutting = context;
-    struct cf_local_chunks *local = cutting->local;
     if (local->count == local->room) {
         const size_t room = local->room ? local->room * 2 : 1024;
         struct cf_local_chunk *grown = realloc(local->chunks, room * sizeof *grown);
         if (!grown)
-            return cf_fail(err, -ENOMEM, "out of memory");
+            return -ENOMEM;
         local->chunks = grown;
         local->room = room;
     }
+    local->chunks[local->count++] = *chunk;
+    return 0;
+}
+
+/* ---- an object that nobody has cut yet ---- */
+
+struct cutting {
+    struct cf_hasher *hasher;
+    struct cf_object_chunk *chunks;
+    size_t count, room;
+    struct cf_buf open; /* bytes from open_at on are of the piece at hand */
+    size_t open_at;
+    uint64_t at;
+};
+
+static void cutting_done(struct cutting *cutting)
+{
+    cf_hasher_free(cutting->hasher);
+    cf_buf_done(&cutting->open);
+    free(cutting->chunks);
+}
+
+static int take_piece(void *context, bool is_hole, uint64_t len, struct cf_error *err)
+{
+    struct cutting *cutting = context;
+    if (cutting->count == cutting->room) {
+        const size_t room = cutting->room ? cutting->room * 2 : 1024;
+        struct cf_object_chunk *grown = realloc(cutting->chunks, room * sizeof *grown);
+        if (!grown)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        cutting->chunks = grown;
+        cutting->room = room;
+    }
     if (!is_hole) {
-        struct cf_local_chunk *chunk = &local->chunks[local->count++];
-        *chunk = (struct cf_local_chunk){.object = cutting->object, .offset = cutting->at};
-        cf_hasher_update(cutting->hasher, cutting->open.data, (size_t)len);
+        struct cf_object_chunk *chunk = &cutting->chunks[cutting->count++];
+        chunk->offset = cutting->at;
+        cf_hasher_update(cutting->hasher, cutting->open.data + cutting->open_at, (size_t)len);
         cf_hasher_final(cutting->hasher, &chunk->digest);
     }
     cutting->at += len;
-    cutting->open.len -= (size_t)len;
-    memmove(cutting->open.data, cutting->open.data + len, cutting->open.len);
+    cutting->open_at += (size_t)len;
     return 0;
 }
 
 static int cut_object(struct cutting *cutting, int fd, bool coarse, struct cf_error *err)
 {
     struct cf_chunker chunker;
-    char *buffer cf_autofree = malloc(READ_SIZE);
+    struct stat st;
+    struct cf_buf *open = &cutting->open;
     off_t at = 0;
-    if (!buffer || cf_hasher_new(&cutting->hasher) < 0)
+    if (cf_hasher_new(&cutting->hasher) < 0)
         return cf_fail(err, -ENOMEM, "out of memory");
-    cf_chunker_init(&chunker, coarse);
+    cf_chunker_init(&chunker, coarse, fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size);
     for (;;) {
-        const ssize_t n = cf_pread_full(fd, buffer, READ_SIZE, at);
+        if (cutting->open_at > 0) {
+            open->len -= cutting->open_at;
+            memmove(open->data, open->data + cutting->open_at, open->len);
+            cutting->open_at = 0;
+        }
+        if (cf_buf_reserve(open, READ_SIZE) < 0)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        const ssize_t n = cf_pread_full(fd, open->data + open->len, READ_SIZE, at);
         if (n < 0)
             return cf_fail_errno(err, (int)-n, "cannot read an object");
         if (n == 0)
             return cf_chunker_end(&chunker, take_piece, cutting, err);
         at += n;
-        if (cf_buf_add(&cutting->open, buffer, (size_t)n) < 0)
-            return cf_fail(err, -ENOMEM, "out of memory");
-        int r = cf_chunker_add(&chunker, buffer, (size_t)n, take_piece, cutting, err);
+        open->len += (size_t)n;
+        int r = cf_chunker_add(&chunker, open->data + open->len - n, (size_t)n, take_piece, cutting,
+                               err);
         if (r < 0)
             return r;
     }
 }
 
+/* Chunks of the object, of those kept or worked out and kept; none where it is not there. */
+static int find_chunks(struct cf_store *store, const struct cf_digest *object, bool coarse,
+                       struct cf_object_chunk **ret_chunks, size_t *ret_count, struct cf_error *err)
+{
+    struct cutting cutting cf_cleanup(cutting_done) = {0};
+    *ret_count = 0;
+    int r = cf_object_chunks_get(store, object, coarse, ret_chunks, ret_count);
+    if (r != -ENOENT)
+        return r < 0 ? cf_fail(err, r, "out of memory") : 0;
+    int fd cf_autoclose = cf_object_open(store, object);
+    if (fd < 0)
+        return 0;
+    r = cut_object(&cutting, fd, coarse, err);
+    if (r < 0)
+        return r;
+    (void)cf_object_chunks_set(store, object, coarse, cutting.chunks, cutting.count);
+    *ret_count = cutting.count;
+    *ret_chunks = CF_TAKE(cutting.chunks);
+    return 0;
+}
+
 static int add_object(struct cf_local_chunks *local, struct cf_store *store,
                       const struct cf_digest *object, bool coarse, struct cf_error *err)
 {
-    struct cutting cutting = {.local = local, .object = *object};
+    struct cf_object_chunk *chunks cf_autofree = NULL;
+    size_t count = 0;
     for (size_t i = 0; i < local->object_count; i++)
         if (cf_digest_equal(&local->objects[i], object))
             return 0;
@@ -106,12 +158,13 @@ static int add_object(struct cf_local_chunks *local, struct cf_store *store,
         return cf_fail(err, -ENOMEM, "out of memory");
     local->objects = grown;
     grown[local->object_count++] = *object;
-    int fd cf_autoclose = cf_object_open(store, object);
-    if (fd < 0)
-        return 0;
-    int r = cut_object(&cutting, fd, coarse, err);
-    cf_hasher_free(cutting.hasher);
-    cf_buf_done(&cutting.open);
+    int r = find_chunks(store, object, coarse, &chunks, &count, err);
+    for (size_t i = 0; i < count && r == 0; i++) {
+        const struct cf_local_chunk chunk = {
+            .digest = chunks[i].digest, .object = *object, .offset = chunks[i].offset};
+        if (add_chunk(local, &chunk) < 0)
+            r = cf_fail(err, -ENOMEM, "out of memory");
+    }
     return r;
 }
 

@@ -5,6 +5,8 @@
 
 #include <cloudfs/chunked.h>
 
+enum { CF_LOCAL_MIN = 256 << 10 }; /* files below this are fetched whole */
+
 struct cf_local_chunk {
     struct cf_digest digest, object;
     uint64_t offset;

@@ -27,7 +27,7 @@ struct reading {
     uint64_t max_size, max_entries;
 
     struct cf_intake *intake;
-    struct cf_async_hasher *tar_hasher; /* NULL: the intake hashes the tar, or nobody must */
+    struct cf_async_hasher *tar_hasher; /* NULL: nobody needs the tar's digest */
     struct cf_tar *tar;
     struct cf_builder *builder;
     struct cf_placer placer;
@@ -74,8 +74,7 @@ static int start(struct reading *reading, struct cf_error *err)
             return r;
     }
     r = cf_intake_start(options, &reading->intake, err);
-    if (r < 0 || cf_intake_is_plain(reading->intake) ||
-        (options->canonical && !options->expected_diff_id))
+    if (r < 0 || (options->canonical && !options->expected_diff_id && !options->expected_blob))
         return r;
     r = cf_async_hasher_start(TAR_BACKLOG, &reading->tar_hasher);
     return r < 0 ? cf_fail_errno(err, -r, "cannot start a thread") : 0;
@@ -231,20 +230,21 @@ static int check(struct reading *reading, struct cf_layer_info *info,
 {
     const struct cf_layer_read_options *options = reading->options;
     cf_intake_info(reading->intake, ret_form);
+    if (reading->tar_hasher)
+        cf_async_hasher_final(reading->tar_hasher, &info->diff_id);
+    if (cf_intake_is_plain(reading->intake))
+        ret_form->blob = info->diff_id;
     info->blob = ret_form->blob;
     info->blob_size = ret_form->blob_size;
     info->tar_size = reading->tar_size;
     info->entries = reading->entries;
     info->newest_sec = reading->placer.newest_sec;
     info->newest_nsec = reading->placer.newest_nsec;
-    info->diff_id = ret_form->blob;
     if (options->expected_blob && info->blob_size != options->expected_blob_size)
         return cf_fail(err, -EBADMSG, "it has %" PRIu64 " bytes, but should have %" PRIu64,
                        info->blob_size, options->expected_blob_size);
     if (options->expected_blob && !cf_digest_equal(&info->blob, options->expected_blob))
         return mismatch("digest", &info->blob, options->expected_blob, err);
-    if (reading->tar_hasher)
-        cf_async_hasher_final(reading->tar_hasher, &info->diff_id);
     if (options->expected_diff_id && !cf_digest_equal(&info->diff_id, options->expected_diff_id))
         return mismatch("diff ID", &info->diff_id, options->expected_diff_id, err);
     const bool verified = options->expected_blob || options->expected_diff_id;

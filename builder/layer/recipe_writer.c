@@ -61,7 +61,7 @@ int cf_recipe_writer_new(int dirfd, struct cf_recipe_writer **ret_writer, struct
     writer->digests = open_temporary(dirfd, "digests");
     if (writer->digests < 0)
         return fail(writer->digests, err);
-    int r = cf_compressor_new(CF_ZSTD, LEVEL, write_operations, writer, &writer->compressor, err);
+    int r = cf_compressor_new_frame(LEVEL, write_operations, writer, &writer->compressor, err);
     if (r < 0)
         return r;
     *ret_writer = CF_TAKE(writer);

@@ -8,7 +8,7 @@
 #include <zstd.h>
 
 /* Memory that a frame may ask for: zstd --ultra -22 and --long=27 stay within it. */
-enum { WINDOW_LOG_MAX = 27, OUT_SIZE = 128 << 10 };
+enum { WINDOW_LOG_MAX = 27, OUT_SIZE = 128 << 10, DEFAULT_LEVEL = 3 };
 
 /* ---- reading: any number of frames, skippable ones between them ---- */
 
@@ -86,16 +86,20 @@ static void zstd_close(void *state)
     free(z);
 }
 
-static void *zstd_open(int level)
+static bool level_is_good(int level)
 {
     const ZSTD_bounds bounds = ZSTD_cParam_getBounds(ZSTD_c_compressionLevel);
-    struct zstd *z =
-        level > bounds.upperBound || level < bounds.lowerBound ? NULL : calloc(1, sizeof *z);
+    return level <= bounds.upperBound && level >= bounds.lowerBound;
+}
+
+static void *zstd_open(int level)
+{
+    struct zstd *z = level_is_good(level) ? calloc(1, sizeof *z) : NULL;
     if (!z)
         return NULL;
     z->context = ZSTD_createCCtx();
     if (!z->context || ZSTD_isError(ZSTD_CCtx_setParameter(z->context, ZSTD_c_compressionLevel,
-                                                           level ? level : 3))) {
+                                                           level ? level : DEFAULT_LEVEL))) {
         zstd_close(z);
         return NULL;
     }
@@ -124,28 +128,31 @@ const struct cf_deflater cf_zstd_deflater = {zstd_open, zstd_close, zstd_run};
 
 /* ---- writing: frames ---- */
 
-void *cf_zstd_frame_open(int level)
+static void *frame_open(int level)
 {
-    ZSTD_CCtx *context = ZSTD_createCCtx();
-    if (context && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level))) {
+    ZSTD_CCtx *context = level_is_good(level) ? ZSTD_createCCtx() : NULL;
+    if (context && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel,
+                                                       level ? level : DEFAULT_LEVEL))) {
         (void)ZSTD_freeCCtx(context);
         return NULL;
     }
     return context;
 }
 
-void cf_zstd_frame_close(void *state)
+static void frame_close(void *state)
 {
     (void)ZSTD_freeCCtx(state);
 }
 
-size_t cf_zstd_bound(size_t len)
+static size_t frame_bound(size_t len)
 {
     return ZSTD_compressBound(len);
 }
 
-ssize_t cf_zstd_frame(void *state, const void *in, size_t len, void *out, size_t room)
+static ssize_t frame(void *state, const void *in, size_t len, void *out, size_t room)
 {
     const size_t n = ZSTD_compress2(state, out, room, in, len);
     return ZSTD_isError(n) ? -EIO : (ssize_t)n;
 }
+
+const struct cf_framer cf_zstd_framer = {frame_open, frame_close, frame_bound, frame, NULL};

@@ -20,7 +20,8 @@ struct sweep {
     const struct cf_marks *marks;
     bool dry_run;
     struct cf_gc_result result;
-    const char *fan; /* the directory of objects being swept: two hex digits */
+    const char *fan;     /* the directory of objects being swept: two hex digits */
+    uint64_t *fan_count; /* of what goes there; NULL: nobody counts it */
 };
 
 static uint64_t file_bytes(int dirfd, const char *name)
@@ -105,17 +106,28 @@ static int sweep_object(int dirfd, const char *name, void *context)
     snprintf(hex, sizeof(hex), "%.2s%.62s", sweep->fan, name);
     if (cf_digest_parse_hex(hex, &digest) < 0 || cf_digest_set_has(&sweep->marks->objects, &digest))
         return 0;
-    return remove_file(sweep, dirfd, name, &sweep->result.objects);
+    return remove_file(sweep, dirfd, name, sweep->fan_count);
 }
 
-static int sweep_fan(int dirfd, const char *name, void *context)
+static int sweep_fan(struct sweep *sweep, int dirfd, const char *name, uint64_t *count)
 {
-    struct sweep *sweep = context;
-
     if (!cf_is_hex(name, 2))
         return 0;
     sweep->fan = name;
+    sweep->fan_count = count;
     return cf_each_entry(dirfd, name, sweep_object, sweep);
+}
+
+static int sweep_objects(int dirfd, const char *name, void *context)
+{
+    struct sweep *sweep = context;
+    return sweep_fan(sweep, dirfd, name, &sweep->result.objects);
+}
+
+/* A list of chunks goes with its object. */
+static int sweep_chunks(int dirfd, const char *name, void *context)
+{
+    return sweep_fan(context, dirfd, name, NULL);
 }
 
 static int sweep_tmp(int dirfd, const char *name, void *context)
@@ -193,9 +205,10 @@ static int sweep_all(struct sweep *sweep, struct cf_error *err)
         bool settle; /* what went before must be on the disk first */
     } steps[] = {
         {"trees", sweep_tree, false},   {"blobs/sha256", sweep_blob, false},
-        {"layers", sweep_layer, false}, {"objects", sweep_fan, true},
+        {"layers", sweep_layer, false}, {"objects", sweep_objects, true},
         {"mounts", sweep_mount, false}, {"tmp", sweep_tmp, false},
-        {"memo", sweep_memo, false},    {".", sweep_root, false},
+        {"memo", sweep_memo, false},    {"chunks", sweep_chunks, false},
+        {".", sweep_root, false},
     };
 
     for (size_t i = 0; i < CF_COUNT(steps); i++) {

@@ -26,17 +26,19 @@
 /* ---- where content is cut ---- */
 
 #define CF_CHUNK_MAX (1u << 20)
-#define CF_CHUNK_HOLE 1024u /* so many zeros are a chunk of their own */
+#define CF_CHUNK_HOLE 1024u /* so many zeros are a chunk of their own, with fine cuts */
 
 /*
  * Cuts a file by its content: behind each byte where the sum of the last 64 has its low 16 bits
  * set, around holes, and at CF_CHUNK_MAX. The sum is bup's (bupsplit.c; also in perkeep,
  * go4.org/rollsum), and so are the places podman's; that makes some 60 KiB. Coarse cuts are every
- * other of them, which halves the table of contents.
+ * other of them, and in large files every fourth, and only 32 KiB of zeros are a
+ * hole, which keeps the table of contents short.
  */
 struct cf_chunker {
     uint32_t s1, s2;
-    bool coarse;
+    uint32_t coarse; /* these bits of s1 must be set too */
+    uint32_t hole;   /* so many zeros are a chunk of their own */
     uint8_t window[64];
     unsigned at;
     uint64_t len;   /* bytes of the piece so far, zeros that may become a hole included */
@@ -45,7 +47,8 @@ struct cf_chunker {
 };
 /* A piece is whole: len bytes, the pieces following each other. */
 typedef int cf_piece_fn(void *context, bool is_hole, uint64_t len, struct cf_error *err);
-void cf_chunker_init(struct cf_chunker *chunker, bool coarse);
+/* size: of the whole file. */
+void cf_chunker_init(struct cf_chunker *chunker, bool coarse, uint64_t size);
 int cf_chunker_add(struct cf_chunker *chunker, const void *data, size_t len, cf_piece_fn *fn,
                    void *context, struct cf_error *err);
 int cf_chunker_end(struct cf_chunker *chunker, cf_piece_fn *fn, void *context,
@@ -120,6 +123,15 @@ bool cf_chunked_detect(const struct cf_json *annotations);
  */
 int cf_chunked_read(struct cf_store *store, const struct cf_chunked_source *source,
                     struct cf_error *err);
+
+/*
+ * For a blob that is read whole: where its TOC lies in it (-ENOENT: it has none), and what is to be
+ * done with these bytes once the layer is there: the lists of chunks are kept for later pulls.
+ */
+int cf_chunked_toc_place(const struct cf_json *annotations, uint64_t blob_size,
+                         uint64_t *ret_offset, uint64_t *ret_len);
+int cf_chunked_keep(struct cf_store *store, const struct cf_json *annotations, const char *packed,
+                    uint64_t blob_size);
 
 /* ---- annotations ---- */
 

@@ -203,11 +203,15 @@ enum cf_compression { CF_PLAIN, CF_GZIP, CF_ZSTD };
 /* By the first bytes (at least 6 of them where the data is that long). */
 enum cf_compression cf_compression_detect(const void *data, size_t len);
 
-/* A sink that compresses into another sink. level 0: the default (gzip 6, zstd 3). Deterministic:
- * gzip has no name, mtime 0, OS 255. finish flushes; free without finish drops. */
+/* A sink that compresses into another sink, on all cores; -EINVAL: no such level, which is 0 for
+ * the default (gzip 6, zstd 3). Each MiB is compressed for itself, so that the result is the same
+ * on any machine; gzip has no name, mtime 0, OS 255. finish flushes; free without finish drops. */
 struct cf_compressor;
 int cf_compressor_new(enum cf_compression kind, int level, cf_sink_fn *sink, void *sink_context,
                       struct cf_compressor **ret_compressor, struct cf_error *err);
+/* zstd as one frame, by the caller's thread: for tables. */
+int cf_compressor_new_frame(int level, cf_sink_fn *sink, void *sink_context,
+                            struct cf_compressor **ret_compressor, struct cf_error *err);
 cf_sink_fn cf_compressor_write; /* context: the compressor */
 int cf_compressor_finish(struct cf_compressor *compressor, struct cf_error *err);
 void cf_compressor_free(struct cf_compressor *compressor);

@@ -94,6 +94,21 @@ bool cf_object_exists(struct cf_store *store, const struct cf_digest *digest);
 int cf_content_read(struct cf_store *store, const struct cf_content *content, uint64_t max,
                     struct cf_buf *ret_buf, struct cf_error *err);
 
+/* ---- chunks/: where an object was cut by its content ---- */
+
+/* What nobody has kept is worked out again: losing a list costs only time. Holes are
+ * not in it. coarse: see cf_chunker. */
+struct cf_object_chunk {
+    uint64_t offset;
+    struct cf_digest digest;
+};
+/* -ENOENT: there is none, or none that is good. Heap array. */
+int cf_object_chunks_get(struct cf_store *store, const struct cf_digest *object, bool coarse,
+                         struct cf_object_chunk **ret_chunks, size_t *ret_count);
+int cf_object_chunks_set(struct cf_store *store, const struct cf_digest *object, bool coarse,
+                         const struct cf_object_chunk *chunks, size_t count);
+void cf_object_chunks_drop(struct cf_store *store, const struct cf_digest *object);
+
 /* ---- blobs: manifests, indexes, configs, byte for byte ---- */
 
 #define CF_BLOB_MAX (4u << 20)

@@ -30,7 +30,7 @@ static void make(struct cf_buf *recipe, const uint8_t *data, size_t size)
     static const uint8_t digests[255 * 32];
     (void)cf_buf_add(recipe, head, sizeof head);
     (void)cf_buf_add(recipe, digests, 32 * (size_t)data[0]);
-    if (cf_compressor_new(CF_ZSTD, 1, collect, recipe, &z, NULL) == 0 &&
+    if (cf_compressor_new_frame(1, collect, recipe, &z, NULL) == 0 &&
         cf_compressor_write(z, data + 1, size - 1, NULL) == 0)
         (void)cf_compressor_finish(z, NULL);
 }

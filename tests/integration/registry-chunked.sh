@@ -53,7 +53,7 @@ export CLOUDFS_ROOT="$work/store-1"
 "$CLOUDFS" pull --json "$reg/apps/k:2" >"$work/json"
 eq "$(json "$work/json" 'd["Id"]')" "$id"
 fetched=$(json "$work/json" 'd["BytesFetched"]')
-[ "$fetched" -lt 1200000 ] || fail "$fetched bytes were fetched"
+[ "$fetched" -lt 500000 ] || fail "$fetched bytes were fetched"
 echo "v2 of v1: $fetched bytes"
 [ "$(json "$work/json" 'd["Requests"]')" -lt 20 ] || fail "too many requests: $(cat "$work/json")"
 check_v2 "$CLOUDFS_ROOT" "$reg/apps/k:2"

@@ -33,7 +33,7 @@ static void cut(const uint8_t *data, size_t len, size_t step, bool coarse, struc
 {
     struct cf_chunker chunker;
     memset(pieces, 0, sizeof *pieces);
-    cf_chunker_init(&chunker, coarse);
+    cf_chunker_init(&chunker, coarse, len);
     for (size_t at = 0; at < len; at += step) {
         const size_t n = len - at < step ? len - at : step;
         assert_int_equal(cf_chunker_add(&chunker, data + at, n, take, pieces, NULL), 0);
@@ -115,6 +115,28 @@ static void long_runs_are_cut_too(void **state)
     free(data);
 }
 
+/* Runs of zeros of all lengths, and buffers that end inside them. */
+static void zeros_are_told_apart_wherever_the_buffers_end(void **state)
+{
+    enum { LEN = 3 << 20 };
+    static const size_t steps[] = {1, 63, 64, 65, 1023, 1024, 4096, 262144};
+    static struct pieces whole, parts;
+    uint8_t *data = noise(LEN);
+    (void)state;
+    for (size_t at = 0, run = 1; at + run < LEN; at += 1500 + run * 3, run = run % 1400 + 37)
+        memset(data + at, 0, run);
+    cut(data, LEN, LEN, false, &whole);
+    size_t holes = 0;
+    for (size_t i = 0; i < whole.count; i++)
+        holes += whole.holes[i];
+    assert_true(holes > 20 && holes < whole.count);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        cut(data, LEN, steps[i], false, &parts);
+        assert_memory_equal(&whole, &parts, sizeof whole);
+    }
+    free(data);
+}
+
 #define D "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 #define TOC(entries) "{\"version\":1,\"entries\":[" entries "],\"tarSplitDigest\":\"" D "\"}"
 #define FILE_F "{\"type\":\"reg\",\"name\":\"f\",\"size\":10,\"digest\":\"" D "\",\"offset\":5,"
@@ -165,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_depend_on_the_content_alone),
         cmocka_unit_test(long_runs_are_cut_too),
+        cmocka_unit_test(zeros_are_told_apart_wherever_the_buffers_end),
         cmocka_unit_test(a_table_that_contradicts_itself_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

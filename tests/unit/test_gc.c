@@ -89,6 +89,46 @@ static void what_a_name_needs_stays_and_the_rest_goes(void **state)
     assert_int_equal(again.objects + again.layers + again.trees + again.blobs, 0);
 }
 
+static void a_list_of_chunks_goes_with_its_object(void **state)
+{
+    struct fixture *f = *state;
+    const struct cf_object_chunk chunks[] = {{0, {{1}}}, {70000, {{2}}}};
+    struct cf_digest layer = fixture_layer(f, 1, 0, 11), stays = fixture_object(f, 1);
+    struct cf_digest goes = fixture_object(f, 77);
+    struct cf_object_chunk *got = NULL;
+    struct cf_error err = {0};
+    size_t count = 0;
+
+    struct cf_digest named = fixture_image(f, &layer, 1, "2024-01-01T00:00:00Z");
+    assert_ok(cf_name_set(f->store, "keep:1", &named, &err), err);
+    assert_int_equal(cf_object_chunks_get(f->store, &stays, true, &got, &count), -ENOENT);
+    assert_int_equal(cf_object_chunks_set(f->store, &stays, true, chunks, 2), 0);
+    assert_int_equal(cf_object_chunks_set(f->store, &goes, true, chunks, 1), 0);
+    (void)collect(f, false);
+    assert_int_equal(cf_object_chunks_get(f->store, &goes, true, &got, &count), -ENOENT);
+    /* Other cuts are another list. */
+    assert_int_equal(cf_object_chunks_get(f->store, &stays, false, &got, &count), -ENOENT);
+    assert_int_equal(cf_object_chunks_get(f->store, &stays, true, &got, &count), 0);
+    assert_int_equal(count, 2);
+    assert_memory_equal(got, chunks, sizeof chunks);
+    free(got);
+
+    /* What is damaged is not there. */
+    char path[CF_OBJECT_PATH_SIZE + 8] = "chunks/";
+    cf_object_path(&stays, path + 7);
+    int fd = openat(cf_store_root_fd(f->store), path, O_RDONLY | O_CLOEXEC);
+    char byte;
+    assert_true(fd >= 0 && pread(fd, &byte, 1, 20) == 1);
+    close(fd);
+    assert_int_equal(fchmodat(cf_store_root_fd(f->store), path, 0600, 0), 0);
+    fd = openat(cf_store_root_fd(f->store), path, O_WRONLY | O_CLOEXEC);
+    byte ^= 1;
+    assert_true(fd >= 0 && pwrite(fd, &byte, 1, 20) == 1);
+    close(fd);
+    assert_int_equal(cf_object_chunks_get(f->store, &stays, true, &got, &count), -ENOENT);
+    cf_object_chunks_drop(f->store, &stays);
+}
+
 static void a_mount_keeps_its_image_and_those_it_lists(void **state)
 {
     struct fixture *f = *state;
@@ -269,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_empty_store_has_nothing_to_collect),
         T(what_a_name_needs_stays_and_the_rest_goes),
+        T(a_list_of_chunks_goes_with_its_object),
         T(a_mount_keeps_its_image_and_those_it_lists),
         T(the_stubs_of_an_upper_keep_their_objects),
         T(gc_without_the_exclusive_lock_is_refused),
