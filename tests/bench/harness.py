@@ -117,6 +117,39 @@ def median(side, what):
     return statistics.median(values) if values and "failed" not in side else None
 
 
+# --- directories -------------------------------------------------------------------------------------
+
+def remove(path):
+    if os.path.lexists(path):
+        subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
+
+
+class Fresh:
+    """Directories of one use, a new one for each run; removed at the end."""
+
+    def __init__(self, bench, name):
+        self.pattern, self.number = f"{bench.run}/{name}", 0
+        self.bench, self.path = bench, None
+
+    def next(self):
+        self.number += 1
+        self.path = f"{self.pattern}-{self.number}"
+        self.remove(self.path)
+
+    def next_peer(self):
+        self.next()
+        os.makedirs(f"{self.path}/root")
+
+    def remove(self, path):
+        # containers/storage leaves its own directory mounted on itself.
+        subprocess.run(["umount", f"{path}/root/overlay"], stderr=subprocess.DEVNULL)
+        remove(path)
+
+    def finish(self):
+        for n in range(1, self.number + 1):
+            self.remove(f"{self.pattern}-{n}")
+
+
 # --- the machine --------------------------------------------------------------------------------------
 
 def first_line(argv):
@@ -146,7 +179,7 @@ def os_name():
         return "Linux"
 
 
-def machine_facts(directory, cloudfs, peers=("buildah", "podman", "skopeo", "umoci")):
+def machine_facts(directory, cloudfs, peers=("buildah", "podman", "skopeo", "umoci", "docker-registry")):
     """(name, value) of what the figures depend on."""
     fs = command(["stat", "-f", "-c", "%T", directory]).strip()
     df = command(["df", "--output=fstype", directory]).split()[-1]

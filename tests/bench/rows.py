@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows of the table: what cloudfs and its peers are asked to do. Run through run.sh."""
 import argparse
+import atexit
 import hashlib
 import os
 import shlex
@@ -9,16 +10,12 @@ import subprocess
 import sys
 import time
 
-from harness import (Failed, Row, Side, command, load_results, machine_facts, markdown, record,
-                     run_row, save_results, timed, update_document)
+from harness import (Failed, Fresh, Row, Side, command, load_results, machine_facts, markdown, record,
+                     remove, run_row, save_results, timed, update_document)
+from rows_registry import Registry, registry_facts, registry_rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONFIG_EDIT = "s/max-concurrent-downloads\": [0-9]*/max-concurrent-downloads\": 10/"
-
-
-def remove(path):
-    if os.path.lexists(path):
-        subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
 
 
 def read_all(path):
@@ -37,6 +34,7 @@ class Bench:
         self.mnt = f"{self.run}/mnt"
         self.peer = f"{self.run}/peer"
         os.makedirs(self.mnt, exist_ok=True)
+        self.registry = Registry(self)
 
     def oci(self, name):
         return f"{self.data}/oci/{name}"
@@ -144,32 +142,6 @@ def commit_rows(bench):
 
 
 # --- load and import ----------------------------------------------------------------------------------
-
-class Fresh:
-    """Directories of one use, a new one for each run; removed at the end."""
-
-    def __init__(self, bench, name):
-        self.pattern, self.number = f"{bench.run}/{name}", 0
-        self.bench, self.path = bench, None
-
-    def next(self):
-        self.number += 1
-        self.path = f"{self.pattern}-{self.number}"
-        self.remove(self.path)
-
-    def next_peer(self):
-        self.next()
-        os.makedirs(f"{self.path}/root")
-
-    def remove(self, path):
-        # containers/storage leaves its own directory mounted on itself.
-        subprocess.run(["umount", f"{path}/root/overlay"], stderr=subprocess.DEVNULL)
-        remove(path)
-
-    def finish(self):
-        for n in range(1, self.number + 1):
-            self.remove(f"{self.pattern}-{n}")
-
 
 def load_row(bench):
     ours, peer, bundle = (Fresh(bench, f"load-{name}") for name in ("store", "peer", "bundle"))
@@ -371,7 +343,12 @@ def million_facts(bench, sides, count=1000000):
     ]
 
 
-FACT_ROWS = {"disk": disk_facts, "million": million_facts}
+def registry_figures(bench, sides):
+    """Bytes and requests, and a slow link."""
+    return registry_facts(bench.registry, sides)
+
+
+FACT_ROWS = {"disk": disk_facts, "million": million_facts, "registry": registry_figures}
 
 
 # --- the command --------------------------------------------------------------------------------------
@@ -409,7 +386,8 @@ def main(argv):
     opts = options(argv)
     directory = os.path.abspath(os.environ["BENCH_DIR"])
     bench = Bench(directory, os.path.abspath(os.environ["CLOUDFS"]))
-    rows = {r.key: r for r in look_rows(bench) + commit_rows(bench) + [load_row(bench), import_row(bench)]}
+    rows = {r.key: r for r in look_rows(bench) + commit_rows(bench) + [load_row(bench), import_row(bench)] +
+            registry_rows(bench.registry)}
     order = list(rows) + list(FACT_ROWS)
     if opts.list:
         for key in order:
@@ -422,6 +400,7 @@ def main(argv):
     sides = {opts.only} if opts.only else {"cloudfs", "peers"}
     # Rows that run alone join those of earlier runs; a run of all begins anew.
     results = load_results(f"{directory}/results.json") if opts.rows else {}
+    atexit.register(bench.registry.stop)
     failed, leftovers = False, []
     for key in opts.rows or order:
         load = os.getloadavg()[0]
@@ -446,6 +425,7 @@ def main(argv):
                 failed = True
         save_results(f"{directory}/results.json", results)
     finish(leftovers, directory, now=True)
+    bench.registry.remove()
     text = markdown(results, order, machine_facts(directory, bench.cloudfs_bin))
     with open(f"{directory}/results.md", "w") as f:
         f.write(text)
