@@ -35,14 +35,16 @@ static int parse_compression(const struct cli *cli, const char *text, struct cf_
 
 static int parse_format(const struct cli *cli, const char *text, struct cf_save_options *save)
 {
-    static const char *const names[] = {
-        [CF_ARCHIVE_OCI] = "oci", [CF_ARCHIVE_OCI_DIR] = "oci-dir", [CF_ARCHIVE_DOCKER] = "docker"};
+    static const char *const names[] = {[CF_ARCHIVE_OCI] = "oci",
+                                        [CF_ARCHIVE_OCI_DIR] = "oci-dir",
+                                        [CF_ARCHIVE_DOCKER] = "docker",
+                                        [CF_ARCHIVE_SEALER] = "sealer"};
     for (size_t i = 0; i < CF_COUNT(names); i++)
         if (!strcmp(text, names[i])) {
             save->format = (enum cf_archive_format)i;
             return -1;
         }
-    return cli_usage_error(cli, "--format: '%s' is none of oci, oci-dir, docker", text);
+    return cli_usage_error(cli, "--format: '%s' is none of oci, oci-dir, docker, sealer", text);
 }
 
 int cli_save(struct cli *cli, int argc, char **argv)
@@ -51,7 +53,7 @@ int cli_save(struct cli *cli, int argc, char **argv)
     struct cf_save_options save = {.progress = cli_progress};
     const struct cli_option options[] = {
         {'o', "output", "FILE", CLI_STRING, &file, "what to write; - is standard output (needed)"},
-        {0, "format", "F", CLI_STRING, &format, "oci (default), oci-dir or docker"},
+        {0, "format", "F", CLI_STRING, &format, "oci (default), oci-dir, docker or sealer"},
         {0, "compression", "C", CLI_STRING, &compression,
          "none (default), gzip[:level] or zstd[:level]"},
         {0},

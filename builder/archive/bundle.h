@@ -67,6 +67,7 @@ void cf_bundle_done(struct bundle *bundle);
 int cf_bundle_read_oci(struct bundle *bundle, struct cf_error *err);    /* index.json */
 int cf_bundle_read_dir(struct bundle *bundle, struct cf_error *err);    /* skopeo's dir: */
 int cf_bundle_read_docker(struct bundle *bundle, struct cf_error *err); /* docker save */
+int cf_bundle_read_sealer(struct bundle *bundle, struct cf_error *err); /* and its layers at once */
 
 /* A manifest at hand, or the one that fits of an index. media_type "": what the document says.
  * Takes text over. */

@@ -10,6 +10,7 @@
 #include <cloudfs/reference.h>
 
 #include "bundle.h"
+#include "sealer_tar.h"
 
 struct pending *cf_bundle_add(struct bundle *bundle, struct cf_error *err)
 {
@@ -69,10 +70,12 @@ static int read_documents(struct bundle *bundle, struct cf_error *err)
     if (cf_source_has(source, "index.json"))
         return cf_bundle_read_oci(bundle, err);
     if (!cf_source_has(source, "manifest.json"))
-        return cf_fail(err, -EINVAL,
-                       "%s is no image archive: it has neither index.json (an OCI layout) nor "
-                       "manifest.json (docker save, skopeo's dir:)",
-                       cf_source_name(source));
+        return cf_source_has(source, CF_SEALER_INDEX)
+                   ? cf_bundle_read_sealer(bundle, err)
+                   : cf_fail(err, -EINVAL,
+                             "%s is no image archive: it has neither index.json (an OCI layout) "
+                             "nor manifest.json (docker save, skopeo's dir:) nor Metadata (sealer)",
+                             cf_source_name(source));
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
     int r = cf_source_read(source, "manifest.json", CF_BLOB_MAX, &text, err);
     if (r < 0)

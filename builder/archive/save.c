@@ -281,9 +281,10 @@ int cf_save(struct cf_store *store, const char *path, const char *const *referen
 
     if (count == 0)
         return cf_fail(err, -EINVAL, "no image to save was named");
-    if (options->format == CF_ARCHIVE_DOCKER && options->has_compression &&
-        options->compression != CF_PLAIN)
-        return cf_fail(err, -EINVAL, "a docker archive holds plain layers: no compression then");
+    const bool plain = options->format == CF_ARCHIVE_DOCKER || options->format == CF_ARCHIVE_SEALER;
+    if (plain && options->has_compression && options->compression != CF_PLAIN)
+        return cf_fail(err, -EINVAL, "a %s archive holds plain layers: no compression then",
+                       options->format == CF_ARCHIVE_DOCKER ? "docker" : "sealer");
     if (options->format == CF_ARCHIVE_OCI_DIR && !strcmp(path, "-"))
         return cf_fail(err, -EINVAL, "a directory cannot be written to standard output");
     for (size_t i = 0; i < count && r == 0; i++)

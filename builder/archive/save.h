@@ -66,6 +66,13 @@ int cf_saving_index(const struct saving *saving, const struct cf_json *old, stru
 /* docker's manifest.json. */
 int cf_saving_docker(const struct saving *saving, struct cf_buf *ret_buf);
 
+/* sealer's ID.yaml (name: ID.yaml) of one image, and the index of all. -EINVAL: one has no name. */
+int cf_saving_sealer_image(const struct saving *saving, const struct saved_image *saved,
+                           char ret_file[CF_DIGEST_HEX_SIZE + 8], struct cf_buf *ret_buf,
+                           struct cf_error *err);
+int cf_saving_sealer_index(const struct saving *saving, struct cf_buf *ret_buf,
+                           struct cf_error *err);
+
 #define CF_OCI_LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
 #endif

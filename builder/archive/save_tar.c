@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An OCI layout or a docker-archive as one tar: members in ascending order, mtime 0, owner 0:0. */
+/* An OCI layout, a docker-archive or sealer's as one tar: members in ascending order, mtime 0,
+ * owner 0:0. */
 #include "save.h"
+#include "sealer_tar.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 struct member {
     char path[160];
     const struct saved_layer *layer; /* content: this layer, or data */
+    bool is_tree;                    /* the layer's files, below path */
     const char *data;
     size_t len;
     bool is_dir;
@@ -66,6 +69,13 @@ static int put(void *context, const void *data, size_t len, struct cf_error *err
     return 0;
 }
 
+static int put_tree(struct output *output, const struct member *member, struct cf_error *err)
+{
+    struct cf_sealer_writer *writer cf_cleanup(cf_sealer_writer_free_ptr) = NULL;
+    int r = cf_sealer_writer_new(member->path, put, output, &writer, err);
+    return r == 0 ? cf_saving_send(output->saving, member->layer, cf_sealer_write, writer, err) : r;
+}
+
 static int put_member(struct output *output, const struct member *member, struct cf_error *err)
 {
     static const char zeros[CF_TAR_BLOCK];
@@ -73,6 +83,8 @@ static int put_member(struct output *output, const struct member *member, struct
     struct cf_buf header cf_autobuf = CF_BUF_INIT, path cf_autobuf = CF_BUF_INIT;
     struct cf_tar_entry entry = {
         .type = member->is_dir ? '5' : '0', .mode = member->is_dir ? 0755 : 0644, .size = size};
+    if (member->is_tree)
+        return put_tree(output, member, err);
     int r = cf_buf_add_str(&path, member->path);
 
     entry.path = path;
@@ -169,6 +181,30 @@ static void list_docker(struct output *output, const struct cf_buf *manifest)
     }
 }
 
+/* ret_texts: one for each image, then the index. */
+static int list_sealer(struct output *output, struct cf_buf *texts, struct cf_error *err)
+{
+    const struct saving *saving = output->saving;
+    char file[CF_DIGEST_HEX_SIZE + 8];
+    int r = cf_saving_sealer_index(saving, &texts[saving->image_count], err);
+
+    for (size_t i = 0; i < saving->image_count && r == 0; i++) {
+        r = cf_saving_sealer_image(saving, &saving->images[i], file, &texts[i], err);
+        if (r == 0)
+            add_data(output, file, &texts[i]);
+    }
+    if (r < 0)
+        return r;
+    add_data(output, CF_SEALER_INDEX, &texts[saving->image_count]);
+    for (size_t i = 0; i < saving->layer_count; i++) {
+        struct member *member = add(output);
+        cf_digest_hex(&saving->layers[i].diff_id, member->path);
+        member->layer = &saving->layers[i];
+        member->is_tree = true;
+    }
+    return 0;
+}
+
 static int write_members(struct output *output, struct cf_error *err)
 {
     static const char zeros[2 * CF_TAR_BLOCK];
@@ -183,6 +219,19 @@ static int write_members(struct output *output, struct cf_error *err)
     return r == 0 ? flush(output, err) : r;
 }
 
+static int write_sealer(struct output *output, struct cf_error *err)
+{
+    const size_t count = output->saving->image_count;
+    struct cf_buf *texts cf_autofree = calloc(count + 1, sizeof(*texts));
+    int r = texts ? list_sealer(output, texts, err) : cf_fail(err, -ENOMEM, "out of memory");
+
+    if (r == 0)
+        r = write_members(output, err);
+    for (size_t i = 0; texts && i <= count; i++)
+        cf_buf_done(&texts[i]);
+    return r;
+}
+
 static int write_all(struct output *output, struct cf_error *err)
 {
     struct cf_buf first cf_autobuf = CF_BUF_INIT, layout cf_autobuf = CF_BUF_INIT;
@@ -193,12 +242,14 @@ static int write_all(struct output *output, struct cf_error *err)
     bool docker = saving->options->format == CF_ARCHIVE_DOCKER;
     int r = members && buffer ? cf_buf_add_str(&layout, CF_OCI_LAYOUT_TEXT) : -ENOMEM;
 
+    output->members = members;
+    output->buffer = buffer;
+    if (r == 0 && saving->options->format == CF_ARCHIVE_SEALER)
+        return write_sealer(output, err);
     if (r == 0)
         r = docker ? cf_saving_docker(saving, &first) : cf_saving_index(saving, NULL, &first);
     if (r < 0)
         return cf_fail(err, r, "out of memory");
-    output->members = members;
-    output->buffer = buffer;
     if (docker)
         list_docker(output, &first);
     else

@@ -24,6 +24,11 @@ const char *cf_source_name(const struct source *source)
     return source->name;
 }
 
+int cf_source_tar_fd(const struct source *source)
+{
+    return source->is_dir ? -1 : source->fd;
+}
+
 void cf_source_close(struct source *source)
 {
     if (!source)

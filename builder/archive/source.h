@@ -51,6 +51,9 @@ CF_DEFINE_CLEANUP(struct source *, cf_source_close)
 
 const char *cf_source_name(const struct source *source); /* for messages: quoted path */
 
+/* The plain tar, borrowed; -1 for a directory. */
+int cf_source_tar_fd(const struct source *source);
+
 bool cf_source_has(struct source *source, const char *name);
 /* A whole small member appended to buf: -ENOENT without a line, -EFBIG. */
 int cf_source_read(struct source *source, const char *name, size_t max, struct cf_buf *ret_buf,

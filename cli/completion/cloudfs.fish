@@ -85,7 +85,7 @@ function __cloudfs_value -S
         case inspect:--format
             printf '%s\n' json sealer
         case save:--format
-            printf '%s\n' oci oci-dir docker
+            printf '%s\n' oci oci-dir docker sealer
         case push:--compression
             printf '%s\n' zstd:chunked zstd gzip
         case save:--compression

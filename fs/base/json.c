@@ -183,6 +183,11 @@ struct cf_json *cf_json_new_bool(bool value)
     return wrap(cJSON_CreateBool(value));
 }
 
+struct cf_json *cf_json_null(void)
+{
+    return wrap(cJSON_CreateNull());
+}
+
 struct cf_json *cf_json_copy(const struct cf_json *value)
 {
     return wrap(cJSON_Duplicate(item(value), 1));
@@ -212,6 +217,11 @@ int cf_json_append(struct cf_json *array, struct cf_json *value)
 struct cf_json *cf_json_edit(struct cf_json *object, const char *key)
 {
     return wrap(item(cf_json_get(object, key)));
+}
+
+struct cf_json *cf_json_edit_at(struct cf_json *array, size_t index)
+{
+    return wrap(item(cf_json_at(array, index)));
 }
 
 void cf_json_remove(struct cf_json *object, const char *key)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images in files: OCI layouts (directory or tar) and docker-archives, in and out.
+ * Images in files: OCI layouts (directory or tar), docker-archives and sealer's, in and out.
  * Sources: OCI image-spec image-layout.md; `docker save` (Docker image spec v1.2); skopeo's dir:
  * form.
  */
@@ -26,10 +26,10 @@ struct cf_load_options {
     cf_progress_fn *progress;
     void *progress_context;
 };
-/* path: a layout directory, skopeo's dir: directory, a tar of a layout or docker-archive (plain,
- * gzip or zstd), "-". Loads every image found. Layers that the store has are not read again.
- * Manifests and configs are kept byte for byte (docker-archives have none: a local manifest is
- * made). */
+/* path: a layout directory, skopeo's dir: directory, a tar of a layout, docker-archive or sealer's
+ * (plain, gzip or zstd), "-". Loads every image found. Layers that the store has are not read
+ * again. Manifests and configs are kept byte for byte (docker-archives have none: a local manifest
+ * is made; nor have sealer's, whose layers get the canonical form and so other digests). */
 int cf_load(struct cf_store *store, const char *path, const struct cf_load_options *options,
             struct cf_loaded **ret_loaded, size_t *ret_count, struct cf_error *err);
 void cf_loaded_free(struct cf_loaded *loaded, size_t count);
@@ -55,7 +55,12 @@ int cf_archive_document(struct cf_archive *archive, const char *whole,
 int cf_archive_blob(struct cf_archive *archive, const struct cf_digest *digest, cf_sink_fn *sink,
                     void *sink_context, struct cf_error *err);
 
-enum cf_archive_format { CF_ARCHIVE_OCI, CF_ARCHIVE_OCI_DIR, CF_ARCHIVE_DOCKER };
+enum cf_archive_format {
+    CF_ARCHIVE_OCI,
+    CF_ARCHIVE_OCI_DIR,
+    CF_ARCHIVE_DOCKER,
+    CF_ARCHIVE_SEALER, /* of sealer v0.8: images that have names, plain layers */
+};
 struct cf_save_options {
     enum cf_archive_format format;
     bool has_compression; /* else plain tars, whose digests are the diff IDs */

@@ -44,10 +44,12 @@ struct cf_json *cf_json_array(void);
 struct cf_json *cf_json_new_string(const char *text);
 struct cf_json *cf_json_new_int(int64_t value);
 struct cf_json *cf_json_new_bool(bool value);
+struct cf_json *cf_json_null(void);
 struct cf_json *cf_json_copy(const struct cf_json *value);
 int cf_json_set(struct cf_json *object, const char *key, struct cf_json *value);
 int cf_json_append(struct cf_json *array, struct cf_json *value);
 struct cf_json *cf_json_edit(struct cf_json *object, const char *key); /* mutable child or NULL */
+struct cf_json *cf_json_edit_at(struct cf_json *array, size_t index);
 void cf_json_remove(struct cf_json *object, const char *key);
 /* Shorthands for cf_json_set(object, key, cf_json_new_...(value)). */
 int cf_json_set_string(struct cf_json *object, const char *key, const char *text);

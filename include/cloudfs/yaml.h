@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include <cloudfs/error.h>
+#include <cloudfs/json.h>
 #include <cloudfs/layer.h>
 #include <cloudfs/scope.h>
 
@@ -113,6 +114,10 @@ struct cf_yaml_plain {
     double number; /* INT too */
 };
 void cf_yaml_resolve(const char *value, size_t len, struct cf_yaml_plain *ret_plain);
+
+/* The first document as JSON: aliases written out, plain scalars as cf_yaml_resolve says, but
+ * numbers that are not whole, which stay strings. For small documents; nested 100 deep at most. */
+int cf_yaml_json(const void *data, size_t len, struct cf_json **ret_json, struct cf_error *err);
 
 /* Where the last event began, or the last error lies. */
 struct cf_yaml_mark cf_yaml_where(const struct cf_yaml *yaml);

@@ -44,7 +44,7 @@ wrong "too many arguments: 'x'" load -i file x
 wrong '--input needs FILE' load --input
 wrong 'argument is missing' save -o out
 wrong '-o FILE is needed' save a:b
-wrong "--format: 'tar' is none of oci, oci-dir, docker" save -o out --format tar a:b
+wrong "--format: 'tar' is none of oci, oci-dir, docker, sealer" save -o out --format tar a:b
 for compression in lz4 gzip:0 gzip:10 gzip: gzip:x gzip:1x zstd:0 zstd:23 zstd:-1 none:1 '' gz zstdx; do
     wrong "--compression: '$compression' is none of" save -o out --compression "$compression" a:b
 done

@@ -50,7 +50,7 @@ for command in "${commands[@]}"; do
     offers "cloudfs $command -" "${options[@]}" --help
 done
 offers 'cloudfs save --fo' --format
-offers 'cloudfs save --format ' oci oci-dir docker
+offers 'cloudfs save --format ' oci oci-dir docker sealer
 offers 'cloudfs save --format d' docker
 offers 'cloudfs save --format=d' docker
 offers 'cloudfs inspect --format ' json sealer
