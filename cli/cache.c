@@ -64,18 +64,6 @@ static void put_failed(const struct cli *cli, const struct cf_cache_result *resu
                  result->failed[i].why);
 }
 
-/* The name that the new image gets: as given, else the one that it was called by. */
-static int new_name(struct cf_store *store, const char *text, const char *given,
-                    char ret_name[CF_TAGGED_SIZE], struct cf_error *err)
-{
-    struct cf_digest digest;
-    int r = cf_reference_tagged(given ? given : text, ret_name, err);
-
-    if (r == 0 && !given && cf_name_get(store, ret_name, &digest) < 0)
-        r = cf_fail(err, -EINVAL, "%s is no name: say with -t what the new image is called", text);
-    return r;
-}
-
 static int run(struct cli *cli, const char *text, const char *tag,
                const struct cf_cache_options *options, const struct cf_image_options *image_options,
                struct cf_cache_result *result, struct cf_error *err)
@@ -91,7 +79,7 @@ static int run(struct cli *cli, const char *text, const char *tag,
     if (r < 0)
         return r;
     if (image)
-        r = new_name(store, text, tag, name, err);
+        r = cli_new_name(store, text, tag, name, err);
     if (r == 0 && image)
         r = cf_cache_image(store, image, options, image_options, name, result, &made, err);
     else if (r == 0)

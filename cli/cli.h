@@ -51,6 +51,7 @@ enum cli_kind { CLI_FLAG, CLI_STRING, CLI_LIST, CLI_TIME };
 
 struct cli_list {
     const char **items;
+    const char **names; /* of the option of each: several may share a list, which keeps the order */
     size_t count;
 };
 struct cli_time {
@@ -112,6 +113,10 @@ int cli_mount_open(const struct cli *cli, const char *text, struct cf_store **re
 /* The same, as an image or (heap) the path of a directory: exactly one of both is set. */
 int cli_image_or_dir(struct cf_store *store, const char *text, struct cf_image **ret_image,
                      char **ret_dir, struct cf_error *err);
+/* The name of a new image on top of the one that text means: as given, else by which it was called.
+ */
+int cli_new_name(struct cf_store *store, const char *text, const char *given,
+                 char ret_name[CF_TAGGED_SIZE], struct cf_error *err);
 /* What an argument REF | MOUNT | DIR means: a path ("/", "." in front) is a directory, also a
  * mount's; else an image, else a directory. The rootfs borrows the store. */
 int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,

@@ -96,12 +96,17 @@ static int parse_time(const char *text, struct cli_time *ret_time)
     return 0;
 }
 
-static int list_add(struct cli_list *list, const char *item)
+static int list_add(struct cli_list *list, const char *name, const char *item)
 {
     const char **items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (!items)
         return -ENOMEM;
     list->items = items;
+    const char **names = realloc(list->names, (list->count + 1) * sizeof *names);
+    if (!names)
+        return -ENOMEM;
+    list->names = names;
+    list->names[list->count] = name;
     list->items[list->count++] = item;
     return 0;
 }
@@ -109,6 +114,7 @@ static int list_add(struct cli_list *list, const char *item)
 void cli_list_done(struct cli_list *list)
 {
     free(list->items);
+    free(list->names);
     *list = (struct cli_list){0};
 }
 
@@ -122,7 +128,7 @@ static int set_option(const struct cli *cli, const struct cli_option *option, co
         *(const char **)option->target = value;
         return 0;
     case CLI_LIST:
-        return list_add(option->target, value);
+        return list_add(option->target, option->name, value);
     case CLI_TIME:
         if (parse_time(value, option->target) < 0) {
             (void)cli_usage_error(cli,

@@ -46,6 +46,17 @@ int cli_image_or_dir(struct cf_store *store, const char *text, struct cf_image *
     return r;
 }
 
+int cli_new_name(struct cf_store *store, const char *text, const char *given,
+                 char ret_name[CF_TAGGED_SIZE], struct cf_error *err)
+{
+    struct cf_digest digest;
+    int r = cf_reference_tagged(given ? given : text, ret_name, err);
+
+    if (r == 0 && !given && cf_name_get(store, ret_name, &digest) < 0)
+        r = cf_fail(err, -EINVAL, "%s is no name: say with -t what the new image is called", text);
+    return r;
+}
+
 int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
                     struct cf_rootfs **ret_rootfs, struct cf_error *err)
 {

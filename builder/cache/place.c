@@ -7,63 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
-
-/* When the files of a layer were made, as far as anybody can see: with the image that they are put
- * on, so that the same work gives the same layer on any day. */
-static int64_t moment_of(const struct cf_image *image, const struct cf_image_options *options)
-{
-    const char *created = cf_json_get_string(image->config_json, "created");
-    struct tm tm = {0};
-
-    if (options->has_timestamp)
-        return options->timestamp;
-    if (!created || !strptime(created, "%Y-%m-%dT%H:%M:%S", &tm))
-        return 0;
-    return (int64_t)timegm(&tm);
-}
 
 struct building {
     struct cf_builder *builder;
     const struct cf_tree *tree; /* of the image below */
     int64_t moment;
 };
-
-/* The directory of the builder at that path, made if absent; one that the image has keeps its
- * owner and mode: it is implicit. */
-static int make_dir(struct building *building, const char *path, size_t len,
-                    struct cf_node **ret_dir)
-{
-    struct cf_node *dir = cf_builder_root(building->builder);
-    struct cf_inode inode = {.mode = S_IFDIR | 0755, .mtime_sec = building->moment};
-    char part[4096];
-    uint64_t nid = 0;
-
-    for (size_t at = 0; at < len;) {
-        const char *slash = memchr(path + at, '/', len - at);
-        size_t end = slash ? (size_t)(slash - path) : len;
-        struct cf_node *child = cf_node_child(building->builder, dir, path + at, end - at);
-        if (!child) {
-            int r = cf_node_add(building->builder, dir, path + at, end - at, &inode, &child);
-            if (r < 0 || end >= sizeof(part))
-                return r < 0 ? r : -ENAMETOOLONG;
-            memcpy(part, path, end);
-            part[end] = '\0';
-            if (cf_tree_resolve(building->tree, part, true, &nid) == 0)
-                r = cf_node_set_xattr(building->builder, child, CF_XATTR_IMPLICIT, "y", 1);
-            if (r < 0)
-                return r;
-        }
-        dir = child;
-        at = end + 1;
-    }
-    *ret_dir = dir;
-    return 0;
-}
 
 static int add_file(struct building *building, const struct planned *file)
 {
@@ -75,7 +28,8 @@ static int add_file(struct building *building, const struct planned *file)
     if (r < 0)
         return r;
     const char *slash = strrchr(path.data, '/');
-    r = make_dir(building, path.data, (size_t)(slash - path.data), &dir);
+    r = cf_builder_dir(building->builder, building->tree, path.data, (size_t)(slash - path.data),
+                       building->moment, &dir);
     if (r == 0)
         r = cf_node_add(building->builder, dir, slash + 1, strlen(slash + 1), &inode, &node);
     if (r < 0)
@@ -98,7 +52,7 @@ int cf_place_layer(struct cf_store *store, const struct cf_image *image, const s
         r = cf_builder_new(cf_store_tmp_fd(store), &builder, err);
     if (r < 0)
         return r;
-    struct building building = {builder, tree, moment_of(image, options)};
+    struct building building = {builder, tree, cf_image_moment(image, options)};
     for (size_t i = 0; i < plan->count && r == 0; i++)
         r = add_file(&building, &plan->files[i]);
     if (r < 0)

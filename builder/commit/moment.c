@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <cloudfs/commit.h>
+
 #define FIRST_SECOND (-62135596800) /* 0001-01-01T00:00:00Z */
 #define LAST_SECOND 253402300799    /* 9999-12-31T23:59:59Z */
 
@@ -26,4 +28,16 @@ void cf_moment_text(int64_t sec, uint32_t nsec, char ret_text[MOMENT_SIZE])
     }
     snprintf(ret_text, MOMENT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", tm.tm_year + 1900,
              tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fraction);
+}
+
+int64_t cf_image_moment(const struct cf_image *image, const struct cf_image_options *options)
+{
+    const char *created = cf_json_get_string(image->config_json, "created");
+    struct tm tm = {0};
+
+    if (options->has_timestamp)
+        return options->timestamp;
+    if (!created || !strptime(created, "%Y-%m-%dT%H:%M:%S", &tm))
+        return 0;
+    return (int64_t)timegm(&tm);
 }

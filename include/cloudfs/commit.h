@@ -41,6 +41,10 @@ struct cf_image_options {
 };
 /* SOURCE_DATE_EPOCH into options where that has no timestamp yet; -EINVAL when it is no number. */
 int cf_image_options_environment(struct cf_image_options *options, struct cf_error *err);
+/* When the files of a layer that is worked out were made, as far as anybody can see: at the
+ * timestamp, else with the image that they are put on, so that the same work gives the same layer
+ * on any day. */
+int64_t cf_image_moment(const struct cf_image *image, const struct cf_image_options *options);
 
 /*
  * Puts config and manifest of base + layers (base NULL: from scratch) into the store, durably, and

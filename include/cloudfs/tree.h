@@ -210,6 +210,11 @@ int cf_node_xattr_get(const struct cf_node *node, const char *name, const void *
 /* Iteration in ascending order of names; cookie as in cf_tree_xattr_list. */
 int cf_node_xattr_list(const struct cf_node *node, uint64_t cookie, struct cf_xattr *ret_xattr);
 
+/* The directory of the builder at the first len bytes of path, made where it is absent: 0755, of
+ * that time; where the tree has it, implicit, so that it keeps its owner and mode. */
+int cf_builder_dir(struct cf_builder *builder, const struct cf_tree *tree, const char *path,
+                   size_t len, int64_t mtime, struct cf_node **ret_dir);
+
 /*
  * Depth first, parents before children, each directory's entries in ascending byte order but
  * whiteouts first (the canonical order of layer tars). path is "" for the root, has no leading

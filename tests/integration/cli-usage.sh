@@ -64,6 +64,9 @@ wrong "too many arguments: 'c'" extract a b c
 wrong 'argument is missing' diff
 wrong "too many arguments: 'c'" diff a b c
 wrong 'arguments are missing' blame a
+wrong 'what to change is missing' override a:b
+wrong "too many arguments: 'c:d'" override a:b c:d --rm x
+wrong '--set needs FILE:PATH=VALUE' override a:b --set
 wrong 'mount point is missing' mount a
 wrong "too many arguments: 'c'" mount a b c
 wrong 'takes at most a mount point' mount --resume 12 a b
