@@ -21,6 +21,8 @@ static struct cf_json *step_json(const struct cf_blame_step *step)
         (void)cf_json_set_string(json, "Created", step->created);
     if (step->author)
         (void)cf_json_set_string(json, "Author", step->author);
+    if (step->value)
+        (void)cf_json_set_string(json, "Value", step->value);
     return json;
 }
 
@@ -29,8 +31,9 @@ static void put_step(const struct cf_blame_step *step)
     char digest[CF_DIGEST_HEX_SIZE], age[40];
     cf_digest_hex(&step->diff_id, digest);
     cli_human_age(step->created, age);
-    printf("  %c layer %zu %.12s  %s%s%s%s%s\n", step->kind, step->layer, digest, age,
-           *age ? "  " : "", step->created_by ? step->created_by : "", step->author ? "  by " : "",
+    printf("  %c layer %zu %.12s  %s%s%s%s%s%s%s\n", step->kind, step->layer, digest, age,
+           *age ? "  " : "", step->value ? step->value : "", step->value ? "  " : "",
+           step->created_by ? step->created_by : "", step->author ? "  by " : "",
            step->author ? step->author : "");
 }
 
@@ -39,10 +42,19 @@ static int blame_path(struct cli *cli, struct cf_store *store, const struct cf_i
 {
     struct cf_error err = {0};
     struct cf_blame blame = {0};
-    if (cf_blame(store, image, path, &blame, &err) < 0)
+    const char *colon = strchr(path, ':');
+    int r = cf_blame(store, image, path, &blame, &err);
+    if (r == 0 && !blame.count && colon && colon[1]) { /* FILE:PATH */
+        char *file cf_autofree = strndup(path, (size_t)(colon - path));
+        cf_blame_done(&blame);
+        r = file ? cf_blame_setting(store, image, file, colon + 1, &blame, &err)
+                 : cf_fail(&err, -ENOMEM, "out of memory");
+    }
+    if (r < 0)
         return cli_failed(&err);
     if (!blame.count) {
-        (void)cf_fail(&err, -ENOENT, "%s: no layer of the image has this path", path);
+        (void)cf_fail(&err, -ENOENT, "%s: no layer of the image has this %s", path,
+                      colon ? "setting" : "path");
         return cli_failed(&err);
     }
     struct cf_json *steps = cf_json_array();

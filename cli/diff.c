@@ -97,7 +97,53 @@ static int put_changes(const struct cli *cli, const struct cf_changes *changes,
     return cli->json ? cli_put_json(list, err) : 0;
 }
 
-static int compare(struct cli *cli, struct sides *s, bool patch, struct cf_error *err)
+struct words {
+    const struct cli *cli;
+    struct cf_json *list;
+};
+
+static int put_setting(const struct cf_setting *setting, void *context)
+{
+    struct words *words = context;
+    const char kind[2] = {setting->change ? setting->change->kind
+                          : !setting->was ? 'A'
+                          : !setting->now ? 'D'
+                                          : 'C',
+                          0};
+    if (words->cli->json) {
+        struct cf_json *json = cf_json_object();
+        (void)cf_json_set_string(json, "Kind", kind);
+        (void)cf_json_set_string(json, "Path", setting->file);
+        if (setting->path)
+            (void)cf_json_set_string(json, "Setting", setting->path);
+        if (setting->was)
+            (void)cf_json_set_string(json, "Old", setting->was);
+        if (setting->now)
+            (void)cf_json_set_string(json, "New", setting->now);
+        return cf_json_append(words->list, json);
+    }
+    if (setting->change)
+        printf("%s ", kind);
+    cli_put_name(stdout, setting->file, strlen(setting->file));
+    if (setting->path)
+        printf(" %s: %s -> %s", setting->path, setting->was ? setting->was : "(absent)",
+               setting->now ? setting->now : "(absent)");
+    putchar('\n');
+    return 0;
+}
+
+static int put_settings(struct cli *cli, struct sides *s, const struct cf_changes *changes,
+                        struct cf_error *err)
+{
+    struct cf_json *list cf_cleanup(cf_json_free_ptr) = cf_json_array();
+    struct words words = {cli, list};
+    int r = cf_patch_settings(s->store, s->older, s->newer, s->subject.mount, changes, put_setting,
+                              &words, err);
+    return r == 0 && cli->json ? cli_put_json(list, err) : r;
+}
+
+static int compare(struct cli *cli, struct sides *s, bool patch, bool settings,
+                   struct cf_error *err)
 {
     struct cf_changes changes = {0};
     int r = s->newer ? cf_tree_changes(s->older, s->newer, &changes, err)
@@ -105,7 +151,9 @@ static int compare(struct cli *cli, struct sides *s, bool patch, struct cf_error
     if (r < 0)
         return r;
     int different = changes.count ? DIFFERENT : SAME;
-    if (!patch)
+    if (settings)
+        r = put_settings(cli, s, &changes, err);
+    else if (!patch)
         r = put_changes(cli, &changes, err);
     else if (s->newer)
         r = cf_image_patch(s->store, s->older, s->newer, &changes, to_stdout, NULL, err);
@@ -117,9 +165,10 @@ static int compare(struct cli *cli, struct sides *s, bool patch, struct cf_error
 
 int cli_diff(struct cli *cli, int argc, char **argv)
 {
-    bool patch = false;
+    bool patch = false, settings = false;
     const struct cli_option options[] = {
         {'p', "patch", NULL, CLI_FLAG, &patch, "show text changes as a unified diff"},
+        {0, "settings", NULL, CLI_FLAG, &settings, "show YAML and JSON files setting by setting"},
         {0},
     };
     struct cf_error err = {0};
@@ -127,9 +176,11 @@ int cli_diff(struct cli *cli, int argc, char **argv)
     int status = cli_parse(cli, options, &argc, &argv, 1, 2);
     if (status >= 0)
         return status;
+    if (patch && settings)
+        return cli_usage_error(cli, "-p and --settings do not go together");
     int r = open_sides(cli, argv[0], argc > 1 ? argv[1] : NULL, &sides, &err);
     if (r == 0)
-        r = compare(cli, &sides, patch, &err);
+        r = compare(cli, &sides, patch, settings, &err);
     if (r < 0) {
         (void)cli_failed(&err);
         r = TROUBLE;

@@ -113,6 +113,7 @@ void cf_blame_done(struct cf_blame *blame)
         free(blame->steps[i].created_by);
         free(blame->steps[i].created);
         free(blame->steps[i].author);
+        free(blame->steps[i].value);
     }
     free(blame->steps);
     *blame = (struct cf_blame){0};

@@ -7,6 +7,8 @@
 #include <cloudfs/mount.h>
 #include <cloudfs/union.h>
 
+#include "settings.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -150,6 +152,24 @@ static int read_view(struct side *side, const char *path, enum kind *ret_kind,
     return r < 0 ? cf_fail_errno(err, -r, "%s", path) : 0;
 }
 
+/* Who is told: of text, or of settings. */
+struct out {
+    cf_sink_fn *sink;
+    cf_setting_fn *setting;
+    void *context;
+};
+
+static int put_settings(const struct cf_change *change, bool texts, const struct cf_buf *old_text,
+                        const struct cf_buf *new_text, const struct out *out, struct cf_error *err)
+{
+    int r = texts ? cf_settings_compare(change->path, old_text, new_text, out->setting,
+                                        out->context, err)
+                  : 0;
+    const struct cf_setting whole = {.file = change->path, .change = change};
+
+    return r != 0 ? (r < 0 ? r : 0) : out->setting(&whole, out->context);
+}
+
 static int put_line(cf_sink_fn *sink, void *context, struct cf_error *err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 static int put_line(cf_sink_fn *sink, void *context, struct cf_error *err, const char *format, ...)
@@ -175,9 +195,11 @@ static int put_texts(const char *path, enum kind old_kind, const struct cf_buf *
 }
 
 static int patch_one(struct side *older, struct side *newer, const struct cf_change *change,
-                     cf_sink_fn *sink, void *context, struct cf_error *err)
+                     const struct out *out, struct cf_error *err)
 {
     const char *path = change->path;
+    cf_sink_fn *sink = out->sink;
+    void *context = out->context;
     enum kind old_kind, new_kind;
     struct cf_buf old_text cf_autobuf = CF_BUF_INIT;
     struct cf_buf new_text cf_autobuf = CF_BUF_INIT;
@@ -186,6 +208,9 @@ static int patch_one(struct side *older, struct side *newer, const struct cf_cha
         r = newer->read(newer, path, &new_kind, &new_text, err);
     if (r < 0)
         return r;
+    if (out->setting)
+        return put_settings(change, old_kind == TEXT && new_kind == TEXT && !change->meta_only,
+                            &old_text, &new_text, out, err);
     if (old_kind == LARGE || new_kind == LARGE)
         return put_line(sink, context, err, "Large files a/%s and b/%s differ\n", path, path);
     bool texts =
@@ -204,10 +229,10 @@ static int patch_one(struct side *older, struct side *newer, const struct cf_cha
 }
 
 static int patch_all(struct side *older, struct side *newer, const struct cf_changes *changes,
-                     cf_sink_fn *sink, void *context, struct cf_error *err)
+                     const struct out *out, struct cf_error *err)
 {
     for (size_t i = 0; i < changes->count; i++) {
-        int r = patch_one(older, newer, &changes->list[i], sink, context, err);
+        int r = patch_one(older, newer, &changes->list[i], out, err);
         if (r < 0)
             return r;
     }
@@ -220,12 +245,12 @@ int cf_image_patch(struct cf_store *store, const struct cf_tree *older, const st
 {
     struct side a = {.read = read_tree, .store = store, .tree = older};
     struct side b = {.read = read_tree, .store = store, .tree = newer};
-    return patch_all(&a, &b, changes, sink, sink_context, err);
+    const struct out out = {.sink = sink, .context = sink_context};
+    return patch_all(&a, &b, changes, &out, err);
 }
 
 static int patch_idle(struct cf_store *store, struct side *older, const struct cf_mount *mount,
-                      const struct cf_changes *changes, cf_sink_fn *sink, void *context,
-                      struct cf_error *err)
+                      const struct cf_changes *changes, const struct out *out, struct cf_error *err)
 {
     int upper_fd cf_autoclose = open(mount->upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int work_fd cf_autoclose = open(mount->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -243,21 +268,41 @@ static int patch_idle(struct cf_store *store, struct side *older, const struct c
     if (r < 0)
         return r;
     struct side newer = {.read = read_view, .store = store, .view = view};
-    return patch_all(older, &newer, changes, sink, context, err);
+    return patch_all(older, &newer, changes, out, err);
+}
+
+static int patch_mount(struct cf_store *store, const struct cf_tree *older,
+                       const struct cf_mount *mount, const struct cf_changes *changes,
+                       const struct out *out, struct cf_error *err)
+{
+    struct side a = {.read = read_tree, .store = store, .tree = older};
+    if (!changes->count)
+        return 0;
+    if (mount->state != CF_MOUNT_LIVE)
+        return patch_idle(store, &a, mount, changes, out, err);
+    int root_fd cf_autoclose = open(mount->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0)
+        return cf_fail_errno(err, errno, "%s", mount->mountpoint);
+    struct side b = {.read = read_live, .store = store, .root_fd = root_fd};
+    return patch_all(&a, &b, changes, out, err);
 }
 
 int cf_mount_patch(struct cf_store *store, const struct cf_tree *older,
                    const struct cf_mount *mount, const struct cf_changes *changes, cf_sink_fn *sink,
                    void *sink_context, struct cf_error *err)
 {
+    const struct out out = {.sink = sink, .context = sink_context};
+    return patch_mount(store, older, mount, changes, &out, err);
+}
+
+int cf_patch_settings(struct cf_store *store, const struct cf_tree *older,
+                      const struct cf_tree *newer, const struct cf_mount *mount,
+                      const struct cf_changes *changes, cf_setting_fn *fn, void *context,
+                      struct cf_error *err)
+{
     struct side a = {.read = read_tree, .store = store, .tree = older};
-    if (!changes->count)
-        return 0;
-    if (mount->state != CF_MOUNT_LIVE)
-        return patch_idle(store, &a, mount, changes, sink, sink_context, err);
-    int root_fd cf_autoclose = open(mount->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root_fd < 0)
-        return cf_fail_errno(err, errno, "%s", mount->mountpoint);
-    struct side b = {.read = read_live, .store = store, .root_fd = root_fd};
-    return patch_all(&a, &b, changes, sink, sink_context, err);
+    struct side b = {.read = read_tree, .store = store, .tree = newer};
+    const struct out out = {.setting = fn, .context = context};
+    return mount ? patch_mount(store, older, mount, changes, &out, err)
+                 : patch_all(&a, &b, changes, &out, err);
 }

@@ -100,6 +100,17 @@ int cf_edit_path(const struct cf_edit *edit, const struct cf_edit_node *node,
 /* A value on one line, as YAML in its flow style, or as JSON. */
 int cf_edit_put_value(const struct cf_edit_node *node, bool json, struct cf_buf *ret_buf);
 
+/* One setting that differs between two texts; was or now NULL: it is not in that one. */
+struct cf_edit_change {
+    const char *path;
+    const struct cf_edit_node *was, *now;
+};
+typedef int cf_edit_change_fn(const struct cf_edit_change *change, void *context);
+/* Tells each, in the order of the texts; fn returns 0 to go on. Documents are matched by kind and
+ * name, items of lists by name; other lists are told as a whole. */
+int cf_edit_compare(const struct cf_edit *was, const struct cf_edit *now, cf_edit_change_fn *fn,
+                    void *context);
+
 /* ---- changing: 1 where the text has changed, 0 where it was so already ---- */
 
 /* After a failure, parts of a larger change may have been made: drop the edit. */

@@ -64,6 +64,7 @@ struct cf_blame_step {
     char *created_by; /* of the layer's history entry, heap, may be NULL */
     char *created;
     char *author;
+    char *value; /* of a setting in that layer, on one line; NULL: of a path, or none there */
 };
 struct cf_blame {
     struct cf_blame_step *steps;
@@ -72,6 +73,10 @@ struct cf_blame {
 };
 int cf_blame(struct cf_store *store, const struct cf_image *image, const char *path,
              struct cf_blame *ret_blame, struct cf_error *err);
+/* The same of one setting of a YAML or JSON file (its path as edit.h has it): the layers in which
+ * its value changed. */
+int cf_blame_setting(struct cf_store *store, const struct cf_image *image, const char *file,
+                     const char *path, struct cf_blame *ret_blame, struct cf_error *err);
 void cf_blame_done(struct cf_blame *blame);
 
 /* History, oldest first, with the layer that each entry made (empty ones have none). */

@@ -26,4 +26,20 @@ int cf_mount_patch(struct cf_store *store, const struct cf_tree *older,
                    const struct cf_mount *mount, const struct cf_changes *changes, cf_sink_fn *sink,
                    void *sink_context, struct cf_error *err);
 
+/* One difference in words: a setting of a YAML or JSON file, values on one line (NULL: not there);
+ * path NULL: another file, which differs as change says. */
+struct cf_setting {
+    const char *file;
+    const char *path;
+    const char *was, *now;
+    const struct cf_change *change;
+};
+/* Returns 0 to go on. */
+typedef int cf_setting_fn(const struct cf_setting *setting, void *context);
+/* As above, by settings. mount NULL: newer is an image's tree. */
+int cf_patch_settings(struct cf_store *store, const struct cf_tree *older,
+                      const struct cf_tree *newer, const struct cf_mount *mount,
+                      const struct cf_changes *changes, cf_setting_fn *fn, void *context,
+                      struct cf_error *err);
+
 #endif

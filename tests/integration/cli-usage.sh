@@ -64,6 +64,7 @@ wrong "too many arguments: 'c'" extract a b c
 wrong 'argument is missing' diff
 wrong "too many arguments: 'c'" diff a b c
 wrong 'arguments are missing' blame a
+wrong 'do not go together' diff -p --settings a
 wrong 'what to change is missing' override a:b
 wrong "too many arguments: 'c:d'" override a:b c:d --rm x
 wrong '--set needs FILE:PATH=VALUE' override a:b --set

@@ -25,6 +25,16 @@ eq "$("$CLOUDFS" history -q kube:2 | wc -l)" 2
 "$CLOUDFS" override kube:1 -t kube:3 --set "$kubeadm:$pod=10.244.0.0/16" >again
 cmp id again || fail "the same change makes another image"
 
+# In words, and who set it.
+eq "$("$CLOUDFS" diff --settings kube:2 | cat)" "$kubeadm $pod: 100.64.0.0/10 -> 10.244.0.0/16"
+"$CLOUDFS" diff --settings --json kube:2 | grep -q '"Old": "100.64.0.0/10"' || fail "$("$CLOUDFS" diff --settings --json kube:2)"
+"$CLOUDFS" override kube:2 -t kube:2b --set "$kubeadm:KubeletConfiguration.maxPods=250" --delete "$kubeadm:KubeletConfiguration.port" --rm README.md >/dev/null
+"$CLOUDFS" diff --settings kube:2b >words || true
+printf '%s\n' 'D README.md' "$kubeadm KubeletConfiguration.port: 10250 -> (absent)" "$kubeadm KubeletConfiguration.maxPods: 110 -> 250" | cmp - words || fail "$(cat words)"
+"$CLOUDFS" blame kube:2b "$kubeadm:$pod" >blamed
+eq "$(sed -n '2,$s/^  \(.\) layer \([0-9]*\) .*  \([0-9./]*\)  .*/\1 \2 \3/p' blamed | tr '\n' ';')" "C 1 10.244.0.0/16;A 0 100.64.0.0/10;"
+fails_with 1 'no layer of the image has this' "$CLOUDFS" blame kube:2b "$kubeadm:$pod.x"
+
 # --dry-run shows it and makes nothing; -p shows and makes.
 "$CLOUDFS" override kube:1 --dry-run --set etc/daemon.json:log-level=debug >dry.diff
 grep -q '^+.*"log-level": "debug"' dry.diff || fail "$(cat dry.diff)"
