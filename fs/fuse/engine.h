@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <fuse_lowlevel.h>
 
@@ -27,6 +28,7 @@ struct cf_handle { /* an open regular file; fi->fh */
     bool counted;                  /* in engine->open_inodes */
     bool privileged;               /* born setuid or setgid */
     bool holder;                   /* opened by the freezer, for CF_IOC_HOLD */
+    bool control;                  /* of CF_CONTROL_NAME: there is no file */
     struct cf_handle *next, *prev; /* in engine->mappable, under engine->lock */
 };
 
@@ -35,6 +37,16 @@ struct cf_parked { /* a request that waits for the thaw */
     bool holds; /* the freezer's own FSYNC, which only keeps a lock */
     struct cf_parked *next;
 };
+
+/* A listing that goes on with the next request. */
+#define CF_PASSES 8
+struct cf_pass {
+    uint64_t ino, cookie;
+    struct cf_dir *dir; /* NULL: none, nor behind it */
+};
+
+/* The inode of CF_CONTROL_NAME; the union knows none of that number. */
+#define CF_CONTROL_INO (UINT64_MAX - 1)
 
 struct cf_engine {
     struct cf_union *u;
@@ -50,14 +62,18 @@ struct cf_engine {
     pthread_mutex_t lock; /* guards all below */
     uint64_t freezer;     /* fh of the descriptor that froze or is about to; 0: none */
     atomic_bool holding;  /* opens for writing are parked: the freezer holds back who writes */
-    bool frozen;          /* requests that change something are parked */
+    atomic_bool frozen;   /* requests that change something are parked */
     struct cf_parked *parked, **parked_end;
     struct cf_handle *mappable;
 
+    pthread_mutex_t passing; /* guards passes; taken last */
+    struct cf_pass passes[CF_PASSES];
+
     pthread_rwlock_t opening; /* shared: an open for writing is on its way to be counted */
-    pthread_mutex_t opens;    /* guards open_inodes; taken last */
+    pthread_mutex_t opens;      /* for holding_changed; taken before a bucket's */
     pthread_cond_t holding_changed;
-    struct cf_open_inode **open_inodes; /* NULL: nothing is passed through */
+    atomic_bool awaiting;               /* a freezer waits for it */
+    struct cf_open_bucket *open_inodes; /* NULL: nothing is passed through */
 };
 
 struct cf_engine *cf_engine_of(fuse_req_t req);
@@ -66,6 +82,8 @@ void cf_engine_drop_attributes(void *engine, uint64_t ino);
 struct cf_union *cf_engine_union(fuse_req_t req);
 struct cf_caller cf_engine_caller(fuse_req_t req);
 struct cf_handle *cf_engine_handle(const struct fuse_file_info *fi);
+/* Room for a reply of size bytes, until this worker's next request; NULL: no memory. */
+char *cf_engine_buffer(size_t size);
 /* Replies with the error r (negative), or success (0). */
 void cf_engine_reply(fuse_req_t req, int r);
 
@@ -108,6 +126,9 @@ void cf_passthrough_let_go(struct cf_engine *engine);
  */
 bool cf_engine_kill_priv(void);
 void cf_engine_note_request(struct cf_engine *engine, const struct fuse_buf *buf);
+void cf_engine_drop_passes(struct cf_engine *engine);
+/* What users see of CF_CONTROL_NAME. */
+void cf_engine_control_attr(struct stat *ret_attr);
 /* What INIT offers is taken, and written down in engine->transport; init.c. */
 void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn);
 /* Once the mount answers; nothing is asked of it. */

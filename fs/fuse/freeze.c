@@ -310,6 +310,8 @@ bool cf_engine_park(struct cf_engine *engine, struct fuse_buf *buf)
         return false;
     if (((const struct fuse_in_header *)buf->mem)->opcode == FUSE_INTERRUPT)
         return interrupt_parked(engine, buf);
+    if (!engine->frozen && !engine->holding) /* the freezer waits for those that are behind this */
+        return false;
     bool changes = changes_something(buf), fsync = false, holds = false;
     if (!changes && !holds_back(engine, buf, &fsync, &holds))
         return false;

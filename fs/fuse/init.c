@@ -88,7 +88,6 @@ void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_ATOMIC_O_TRUNC);
     want(conn, FUSE_CAP_EXPORT_SUPPORT);
     want(conn, FUSE_CAP_DONT_MASK);
-    want(conn, FUSE_CAP_SPLICE_WRITE);
     want(conn, FUSE_CAP_IOCTL_DIR);
     want(conn, FUSE_CAP_ASYNC_DIO);
     want(conn, FUSE_CAP_CACHE_SYMLINKS);
@@ -97,6 +96,10 @@ void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn)
         t->features |= CF_TRANSPORT_POSIX_ACL;
     if (want(conn, FUSE_CAP_READDIRPLUS))
         t->features |= CF_TRANSPORT_READDIRPLUS;
+#ifdef FUSE_CAP_NO_OPENDIR_SUPPORT
+    if (want(conn, FUSE_CAP_NO_OPENDIR_SUPPORT))
+        t->features |= CF_TRANSPORT_NO_OPENDIR;
+#endif
     if (want(conn, FUSE_CAP_PARALLEL_DIROPS))
         t->features |= CF_TRANSPORT_PARALLEL_DIROPS;
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2

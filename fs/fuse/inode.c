@@ -18,11 +18,24 @@ static void reply_attr(fuse_req_t req, int r, const struct stat *attr)
         (void)fuse_reply_attr(req, attr, CF_FUSE_FOREVER);
 }
 
+void cf_engine_control_attr(struct stat *ret_attr)
+{
+    *ret_attr = (struct stat){.st_ino = CF_CONTROL_INO,
+                              .st_mode = S_IFREG | 0400,
+                              .st_nlink = 1,
+                              .st_uid = geteuid(),
+                              .st_gid = getegid()};
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct stat attr;
+    int r = 0;
     (void)fi;
-    int r = cf_union_getattr(cf_engine_union(req), ino, &attr);
+    if (ino == CF_CONTROL_INO)
+        cf_engine_control_attr(&attr);
+    else
+        r = cf_union_getattr(cf_engine_union(req), ino, &attr);
     reply_attr(req, r, &attr);
 }
 
@@ -90,6 +103,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 {
     struct cf_file *file = fi ? cf_engine_handle(fi)->file : NULL;
     struct stat result;
+    if (ino == CF_CONTROL_INO) {
+        cf_engine_reply(req, -EPERM);
+        return;
+    }
     unsigned int which = keep_own(req, ino, attr, set_flags(attr, to_set));
     int r = cf_union_setattr(cf_engine_union(req), ino, file, attr, which, &result);
     reply_attr(req, r, &result);
@@ -129,7 +146,9 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
     char *big cf_autofree = size > sizeof(small) ? malloc(size) : NULL;
     char *buf = big ? big : small;
     ssize_t n = -ENOMEM;
-    if (big || size <= sizeof(small))
+    if (ino == CF_CONTROL_INO)
+        n = -ENODATA;
+    else if (big || size <= sizeof(small))
         n = cf_union_getxattr(cf_engine_union(req), ino, name, buf, size);
     reply_xattr(req, n, buf, size);
 }
@@ -154,7 +173,9 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     char *big cf_autofree = size > sizeof(small) ? malloc(size) : NULL;
     char *buf = big ? big : small;
     ssize_t n = -ENOMEM;
-    if (big || size <= sizeof(small))
+    if (ino == CF_CONTROL_INO)
+        n = 0;
+    else if (big || size <= sizeof(small))
         n = cf_union_listxattr(cf_engine_union(req), ino, buf, size);
     if (n > 0 && size > 0 && fuse_req_ctx(req)->uid != 0)
         n = drop_trusted(buf, n);
@@ -164,6 +185,12 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     cf_engine_reply(req, cf_union_removexattr(cf_engine_union(req), ino, name));
+}
+
+/* Directories have no handle. */
+static bool is_control(const struct fuse_file_info *fi)
+{
+    return fi->fh && cf_engine_handle(fi)->control;
 }
 
 void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
@@ -186,7 +213,7 @@ void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
         (void)fuse_reply_ioctl(req, 0, &transport, sizeof(transport));
         return;
     }
-    if (cmd == CF_IOC_HOLD && out_size >= sizeof(struct cf_ioctl_hold)) {
+    if (is_control(fi) && cmd == CF_IOC_HOLD && out_size >= sizeof(struct cf_ioctl_hold)) {
         struct cf_ioctl_hold hold = {0};
         r = cf_engine_hold(engine, fi->fh, hold.inos, CF_COUNT(hold.inos));
         if (r >= 0) {
@@ -195,9 +222,9 @@ void cf_op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
             return;
         }
     }
-    if (cmd == CF_IOC_FREEZE)
+    if (is_control(fi) && cmd == CF_IOC_FREEZE)
         r = cf_engine_freeze(engine, fi->fh);
-    else if (cmd == CF_IOC_THAW)
+    else if (is_control(fi) && cmd == CF_IOC_THAW)
         r = cf_engine_thaw(engine, fi->fh);
     if (r < 0)
         cf_engine_reply(req, r);

@@ -23,9 +23,21 @@ static void reply_entry(fuse_req_t req, int r, const struct cf_entry *entry)
         cf_union_forget(u, entry->ino, 1);
 }
 
+/* Not remembered as a name, so that it costs no lookup but its own. */
+static void reply_control(fuse_req_t req)
+{
+    struct fuse_entry_param param = {.ino = CF_CONTROL_INO, .attr_timeout = CF_FUSE_FOREVER};
+    cf_engine_control_attr(&param.attr);
+    (void)fuse_reply_entry(req, &param);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
 {
     struct cf_entry entry;
+    if (dir == FUSE_ROOT_ID && strcmp(name, CF_CONTROL_NAME) == 0) {
+        reply_control(req);
+        return;
+    }
     int r = cf_union_lookup(cf_engine_union(req), dir, name, &entry);
     if (r != -ENOENT) {
         reply_entry(req, r, &entry);

@@ -42,7 +42,7 @@ struct backing_map {
 #define BACKING_OPEN _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
-/* An inode that is open; engine->opens. */
+/* An inode that is open; guarded by its bucket's lock. */
 struct cf_open_inode {
     struct cf_open_inode *next;
     uint64_t ino;
@@ -53,14 +53,20 @@ struct cf_open_inode {
     bool held;      /* a parked request keeps the kernel's lock of the inode; see freeze.c */
 };
 
-static struct cf_open_inode **bucket_of(struct cf_engine *engine, uint64_t ino)
+struct cf_open_bucket {
+    pthread_mutex_t lock; /* taken last; a backing file is named under it */
+    struct cf_open_inode *first;
+};
+
+static struct cf_open_bucket *bucket_of(struct cf_engine *engine, uint64_t ino)
 {
     return &engine->open_inodes[(ino ^ ino >> 8 ^ ino >> 40) % BUCKETS];
 }
 
-static struct cf_open_inode *find(struct cf_engine *engine, uint64_t ino)
+/* Lock held. */
+static struct cf_open_inode *find(const struct cf_open_bucket *bucket, uint64_t ino)
 {
-    struct cf_open_inode *i = *bucket_of(engine, ino);
+    struct cf_open_inode *i = bucket->first;
     while (i && i->ino != ino)
         i = i->next;
     return i;
@@ -69,17 +75,21 @@ static struct cf_open_inode *find(struct cf_engine *engine, uint64_t ino)
 /* Without memory for it nothing is passed through. */
 bool cf_passthrough_init(struct cf_engine *engine)
 {
-    engine->open_inodes = calloc(BUCKETS, sizeof(struct cf_open_inode *));
+    engine->open_inodes = calloc(BUCKETS, sizeof(*engine->open_inodes));
+    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++)
+        (void)pthread_mutex_init(&engine->open_inodes[b].lock, NULL);
     return engine->open_inodes;
 }
 
 void cf_passthrough_done(struct cf_engine *engine)
 {
-    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++)
-        for (struct cf_open_inode *i = engine->open_inodes[b], *next; i; i = next) {
+    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++) {
+        for (struct cf_open_inode *i = engine->open_inodes[b].first, *next; i; i = next) {
             next = i->next;
             free(i);
         }
+        (void)pthread_mutex_destroy(&engine->open_inodes[b].lock);
+    }
     free(engine->open_inodes);
 }
 
@@ -99,11 +109,13 @@ static bool takes_flags(int fd, int flags)
 static int name_backing(struct cf_engine *engine, int fd)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct with[2], without[2];
+    static __thread struct __user_cap_data_struct with[2], without[2];
+    static __thread bool known;
     struct backing_map map = {.fd = fd};
 
-    if (syscall(SYS_capget, &header, with) < 0)
+    if (!known && syscall(SYS_capget, &header, with) < 0)
         return -1;
+    known = true;
     memcpy(without, with, sizeof(without));
     without[0].effective &= ~(1u << CAP_FSETID);
     if (syscall(SYS_capset, &header, without) < 0)
@@ -145,10 +157,11 @@ static bool is_writer(const struct cf_handle *handle)
     return (handle->flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* The open inode of the handle, with one handle more; opens held. */
-static struct cf_open_inode *enter(struct cf_engine *engine, struct cf_handle *handle)
+/* The open inode of the handle, with one handle more; lock held. */
+static struct cf_open_inode *enter(struct cf_engine *engine, struct cf_open_bucket *bucket,
+                                   struct cf_handle *handle)
 {
-    struct cf_open_inode *i = find(engine, handle->ino);
+    struct cf_open_inode *i = find(bucket, handle->ino);
     if (!i) {
         i = calloc(1, sizeof(*i));
         if (!i)
@@ -157,8 +170,8 @@ static struct cf_open_inode *enter(struct cf_engine *engine, struct cf_handle *h
         if (!handle->privileged)
             i->backing_id = open_backing(engine, handle->file, handle->flags);
         i->stale = !i->backing_id && cf_file_take_stale(handle->file);
-        i->next = *bucket_of(engine, i->ino);
-        *bucket_of(engine, i->ino) = i;
+        i->next = bucket->first;
+        bucket->first = i;
     }
     i->handles++;
     i->writers += is_writer(handle);
@@ -171,11 +184,12 @@ int cf_passthrough_open(struct cf_engine *engine, struct cf_handle *handle,
     fi->keep_cache = 1;
     if (!engine->open_inodes)
         return 0;
-    pthread_mutex_lock(&engine->opens);
-    const struct cf_open_inode *i = enter(engine, handle);
+    struct cf_open_bucket *bucket = bucket_of(engine, handle->ino);
+    pthread_mutex_lock(&bucket->lock);
+    const struct cf_open_inode *i = enter(engine, bucket, handle);
     int id = i ? i->backing_id : 0;
     fi->keep_cache = i && !id && !i->stale;
-    pthread_mutex_unlock(&engine->opens);
+    pthread_mutex_unlock(&bucket->lock);
     if (!i)
         return -ENOMEM;
     handle->counted = true;
@@ -187,12 +201,23 @@ int cf_passthrough_open(struct cf_engine *engine, struct cf_handle *handle,
     return 0;
 }
 
+/* Whoever waits for writers to be held looks again. */
+static void tell_freezer(struct cf_engine *engine)
+{
+    if (!engine->awaiting)
+        return;
+    pthread_mutex_lock(&engine->opens);
+    pthread_cond_broadcast(&engine->holding_changed);
+    pthread_mutex_unlock(&engine->opens);
+}
+
 void cf_passthrough_close(struct cf_engine *engine, struct cf_handle *handle)
 {
     if (!handle->counted)
         return;
-    pthread_mutex_lock(&engine->opens);
-    struct cf_open_inode **link = bucket_of(engine, handle->ino), *i;
+    struct cf_open_bucket *bucket = bucket_of(engine, handle->ino);
+    pthread_mutex_lock(&bucket->lock);
+    struct cf_open_inode **link = &bucket->first, *i;
     while ((i = *link)->ino != handle->ino)
         link = &i->next;
     i->writers -= is_writer(handle);
@@ -201,40 +226,39 @@ void cf_passthrough_close(struct cf_engine *engine, struct cf_handle *handle)
         close_backing(engine, i->backing_id);
         free(i);
     }
-    pthread_cond_broadcast(&engine->holding_changed);
-    pthread_mutex_unlock(&engine->opens);
+    pthread_mutex_unlock(&bucket->lock);
+    tell_freezer(engine);
 }
 
 /* ---- for freezing; see freeze.c ---- */
 
-static size_t list_writers(struct cf_engine *engine, uint64_t *ret_inos, size_t max)
-{
-    size_t count = 0;
-    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++)
-        for (struct cf_open_inode *i = engine->open_inodes[b]; i; i = i->next)
-            if (i->backing_id && i->writers && !i->held && count < max)
-                ret_inos[count++] = i->ino;
-    return count;
-}
-
 size_t cf_passthrough_writers(struct cf_engine *engine, uint64_t *ret_inos, size_t max)
 {
-    pthread_mutex_lock(&engine->opens);
-    size_t count = list_writers(engine, ret_inos, max);
-    pthread_mutex_unlock(&engine->opens);
+    size_t count = 0;
+    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++) {
+        struct cf_open_bucket *bucket = &engine->open_inodes[b];
+        pthread_mutex_lock(&bucket->lock);
+        for (struct cf_open_inode *i = bucket->first; i; i = i->next)
+            if (i->backing_id && i->writers && !i->held && count < max)
+                ret_inos[count++] = i->ino;
+        pthread_mutex_unlock(&bucket->lock);
+    }
     return count;
 }
 
 bool cf_passthrough_hold(struct cf_engine *engine, uint64_t ino)
 {
-    pthread_mutex_lock(&engine->opens);
-    struct cf_open_inode *i = engine->open_inodes ? find(engine, ino) : NULL;
+    if (!engine->open_inodes)
+        return false;
+    struct cf_open_bucket *bucket = bucket_of(engine, ino);
+    pthread_mutex_lock(&bucket->lock);
+    struct cf_open_inode *i = find(bucket, ino);
     bool held = i && i->backing_id && !i->held;
-    if (held) {
+    if (held)
         i->held = true;
-        pthread_cond_broadcast(&engine->holding_changed);
-    }
-    pthread_mutex_unlock(&engine->opens);
+    pthread_mutex_unlock(&bucket->lock);
+    if (held)
+        tell_freezer(engine);
     return held;
 }
 
@@ -246,17 +270,21 @@ int cf_passthrough_wait_held(struct cf_engine *engine, int seconds)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += seconds;
     pthread_mutex_lock(&engine->opens);
-    while (r == 0 && list_writers(engine, &one, 1))
+    engine->awaiting = true; /* before the first look */
+    while (r == 0 && cf_passthrough_writers(engine, &one, 1))
         r = -pthread_cond_timedwait(&engine->holding_changed, &engine->opens, &until);
+    engine->awaiting = false;
     pthread_mutex_unlock(&engine->opens);
     return r;
 }
 
 void cf_passthrough_let_go(struct cf_engine *engine)
 {
-    pthread_mutex_lock(&engine->opens);
-    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++)
-        for (struct cf_open_inode *i = engine->open_inodes[b]; i; i = i->next)
+    for (size_t b = 0; engine->open_inodes && b < BUCKETS; b++) {
+        struct cf_open_bucket *bucket = &engine->open_inodes[b];
+        pthread_mutex_lock(&bucket->lock);
+        for (struct cf_open_inode *i = bucket->first; i; i = i->next)
             i->held = false;
-    pthread_mutex_unlock(&engine->opens);
+        pthread_mutex_unlock(&bucket->lock);
+    }
 }

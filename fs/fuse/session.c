@@ -50,6 +50,26 @@ void cf_engine_reply(fuse_req_t req, int r)
     (void)fuse_reply_err(req, -r);
 }
 
+static __thread char *buffer;
+static __thread size_t buffer_size;
+
+char *cf_engine_buffer(size_t size)
+{
+    if (size > buffer_size) {
+        free(buffer);
+        buffer = malloc(size);
+        buffer_size = buffer ? size : 0;
+    }
+    return buffer;
+}
+
+static void drop_buffer(void)
+{
+    free(buffer);
+    buffer = NULL;
+    buffer_size = 0;
+}
+
 /* Of the request that this thread works on. */
 static __thread bool kill_priv;
 
@@ -119,6 +139,7 @@ static void *work(void *arg)
         fuse_session_process_buf(engine->session, &buf);
     }
     free(buf.mem);
+    drop_buffer();
     if (write(worker->done_fd, &one, sizeof(one)) < 0)
         cf_log(CF_LOG_ERROR, "cannot tell that a worker has ended: %s", strerror(errno));
     return NULL;
@@ -284,6 +305,7 @@ static int run_session(struct cf_engine *engine, const struct cf_fuse_session *s
     r = signal_fd < 0 ? cf_fail_errno(err, errno, "cannot make a signalfd")
                       : serve(engine, session, signal_fd, err);
     cf_engine_drop_parked(engine);
+    cf_engine_drop_passes(engine);
     cf_passthrough_done(engine);
     cf_union_set_changed(engine->u, NULL, NULL);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -304,9 +326,11 @@ int cf_fuse_run(struct cf_union *u, const struct cf_fuse_session *session, struc
     (void)pthread_rwlockattr_destroy(&fair);
     (void)pthread_mutex_init(&engine.lock, NULL);
     (void)pthread_mutex_init(&engine.opens, NULL);
+    (void)pthread_mutex_init(&engine.passing, NULL);
     (void)pthread_cond_init(&engine.holding_changed, NULL);
     int r = run_session(&engine, session, err);
     (void)pthread_cond_destroy(&engine.holding_changed);
+    (void)pthread_mutex_destroy(&engine.passing);
     (void)pthread_mutex_destroy(&engine.opens);
     (void)pthread_mutex_destroy(&engine.lock);
     (void)pthread_rwlock_destroy(&engine.opening);

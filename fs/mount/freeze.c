@@ -136,13 +136,16 @@ static int freeze_live(const struct cf_mount *mount, struct cf_freeze *ret_freez
                        CF_QUOTE(mount->mountpoint), mount->id);
     /* Starts the write-back of shared mappings while nobody has to wait yet. */
     (void)syncfs(fd);
-    struct cf_freeze freeze = {.fd = fd, .live = true};
+    int control_fd cf_autoclose = openat(fd, CF_CONTROL_NAME, O_RDONLY | O_CLOEXEC);
+    if (control_fd < 0)
+        return cf_fail_errno(err, errno, "cannot freeze mount %s", mount->id);
+    struct cf_freeze freeze = {.fd = control_fd, .live = true};
     int r = freeze_by_ioctl(&freeze);
     if (r == -EBUSY)
         return cf_fail(err, r, "mount %s is frozen by another process", mount->id);
     if (r < 0)
         return cf_fail_errno(err, -r, "cannot freeze mount %s", mount->id);
-    freeze.fd = CF_TAKE_FD(fd);
+    freeze.fd = CF_TAKE_FD(control_fd);
     *ret_freeze = freeze;
     return 0;
 }

@@ -190,11 +190,12 @@ static int change_owner_and_mode(struct cf_union *u, struct cf_place *place,
 {
     struct stat disk, want;
     int r = cf_at_stat(place->fd, place->name, &disk);
-    if (!r)
+    want = disk;
+    if (!r && u->user)
         r = cf_upper_stat(u, place->fd, place->name, &want);
     if (r)
         return r;
-    struct stat before = want;
+    const struct stat before = want;
     if (which & CF_SET_KILL_PRIV)
         want.st_mode = cf_mode_without_priv(want.st_mode);
     if (which & CF_SET_MODE)
@@ -215,10 +216,12 @@ static int change_owner_and_mode(struct cf_union *u, struct cf_place *place,
         r = cf_acl_follow_mode(place->fd, place->name, want.st_mode);
     if (r || S_ISLNK(disk.st_mode) || !(which & (CF_SET_MODE | CF_SET_UID | CF_SET_GID)))
         return r;
-    if (want.st_mode != before.st_mode && !always)
+    bool given = !u->user && (want.st_uid != before.st_uid || want.st_gid != before.st_gid);
+    if (given || (want.st_mode != before.st_mode && !always))
         return 0;
-    r = cf_at_stat(place->fd, place->name, &disk);
-    return r ? r : cf_at_chmod(place->fd, place->name, disk.st_mode & 07777); /* moves ctime */
+    if (u->user)
+        r = cf_at_stat(place->fd, place->name, &want);
+    return r ? r : cf_at_chmod(place->fd, place->name, want.st_mode & 07777); /* moves ctime */
 }
 
 static int change_times(const struct cf_place *place, const struct stat *attr, unsigned which)

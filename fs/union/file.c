@@ -2,7 +2,8 @@
 /*
  * Open files. Each finds by itself where its content lies: the node's version changes with a
  * copy-up and the union's epoch with a thaw, and then the file looks again. Descriptors that it
- * had stay open until close, for somebody may be reading from them.
+ * had stay open until close, for somebody may be reading from them. A lower file that is opened to
+ * be read finds its content with the first read: the kernel may have it already.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -148,6 +149,12 @@ static int route(struct cf_file *file)
     return 0;
 }
 
+static bool is_in_upper(const struct cf_file *file)
+{
+    CF_NS_SHARED(file->u);
+    return file->node->flags & CF_VN_UPPER;
+}
+
 /* The descriptor to write to. A file that commit made a stub is filled again. */
 static int route_for_write(struct cf_file *file, int *ret_fd)
 {
@@ -203,9 +210,11 @@ int cf_union_open_file(struct cf_union *u, uint64_t ino, int flags, struct cf_fi
         r = cf_file_new(u, pin.node, flags, -1, &file);
     if (r)
         return r;
-    (void)pthread_mutex_lock(&file->lock);
-    r = route(file);
-    (void)pthread_mutex_unlock(&file->lock);
+    if (is_writable(file) || is_in_upper(file)) {
+        (void)pthread_mutex_lock(&file->lock);
+        r = route(file);
+        (void)pthread_mutex_unlock(&file->lock);
+    }
     if (r)
         cf_file_close(file);
     else
@@ -290,6 +299,9 @@ ssize_t cf_file_write(struct cf_file *file, const void *data, size_t len, off_t 
 
 int cf_file_backing(struct cf_file *file, bool *ret_owned)
 {
+    *ret_owned = false;
+    if (!is_in_upper(file))
+        return -ENOTSUP;
     (void)pthread_mutex_lock(&file->lock);
     int r = route(file);
     if (!r && (!file->upper || file->privileged))

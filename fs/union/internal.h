@@ -69,6 +69,7 @@ struct cf_vnode {
     uint8_t name_len;         /* ns */
     uint8_t type;             /* S_IFMT bits >> 12 */
     atomic_bool stale;        /* see cf_file_set_stale */
+    atomic_bool plain;        /* born here, and nobody gave it a capability or an ACL */
 };
 
 struct cf_dirslot {

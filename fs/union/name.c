@@ -147,7 +147,11 @@ static int finish(struct cf_union *u, const struct cradle *c, struct birth *b, i
         r = cf_upper_set_opaque(u, c->fd, c->name);
     if (!r)
         b->number = cf_upper_number(c->fd, c->name, &made);
-    return r ? r : cf_upper_stat(u, c->fd, c->name, ret_stat);
+    *ret_stat = made;
+    if (r || (!u->user && made.st_uid == b->want.st_uid && made.st_gid == b->want.st_gid &&
+              made.st_mode == b->want.st_mode && !S_ISDIR(made.st_mode)))
+        return r;
+    return cf_upper_stat(u, c->fd, c->name, ret_stat);
 }
 
 static int make_in(struct cf_union *u, struct cf_vnode *dir, const char *name, bool whiteout,
@@ -218,11 +222,14 @@ static int bear(struct cf_union *u, uint64_t dir, const char *name, const struct
         r = cf_copy_up(u, parent.node);
     if (!r)
         r = make_in(u, parent.node, name, whiteout, caller, b, &st);
+    bool plain = !b->acl && !b->access.len;
     cf_buf_done(&b->access);
     int fd cf_autoclose = b->fd;
     struct cf_entry entry;
     if (!r)
         r = node_of_newborn(u, parent.node, name, &st, b->number, &entry, &child.node);
+    if (!r && plain)
+        child.node->plain = true;
     if (!r && ret_file)
         r = cf_file_new(u, child.node, b->flags, CF_TAKE_FD(fd), ret_file);
     if (!r)

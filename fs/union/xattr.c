@@ -37,12 +37,21 @@ static ssize_t get_upper(struct cf_union *u, struct cf_vnode *node, const char *
     return r ? r : cf_at_getxattr(place.fd, place.name, stored, ret_value, size);
 }
 
+/* An ACL that is not there can be removed. */
+static bool is_acl(const char *name)
+{
+    return strcmp(name, CF_ACL_ACCESS) == 0 || strcmp(name, CF_ACL_DEFAULT) == 0;
+}
+
 ssize_t cf_union_getxattr(struct cf_union *u, uint64_t ino, const char *name, void *ret_value,
                           size_t size)
 {
     struct cf_pin pin cf_autopin = cf_pin_get(u, ino);
     if (!pin.node)
         return -ESTALE;
+    /* What the kernel asks of each new file. */
+    if (pin.node->plain && (is_acl(name) || strcmp(name, "security.capability") == 0))
+        return -ENODATA;
     CF_NS_SHARED(u);
     return pin.node->flags & CF_VN_UPPER
                ? get_upper(u, pin.node, name, ret_value, size)
@@ -79,12 +88,6 @@ ssize_t cf_union_listxattr(struct cf_union *u, uint64_t ino, char *ret_names, si
     return cf_xattr_hand_out(names.data, names.len, ret_names, size);
 }
 
-/* An ACL that is not there can be removed. */
-static bool is_acl(const char *name)
-{
-    return strcmp(name, CF_ACL_ACCESS) == 0 || strcmp(name, CF_ACL_DEFAULT) == 0;
-}
-
 /* The kernel does not expect another mode then. */
 static int set_acl_as_user(struct cf_union *u, struct cf_vnode *node, const struct cf_place *place,
                            const void *value, size_t size)
@@ -111,6 +114,7 @@ static int change(struct cf_union *u, uint64_t ino, const char *name, const void
     if (remove && cf_union_getxattr(u, ino, name, NULL, 0) == -ENODATA)
         return is_acl(name) ? 0 : -ENODATA; /* before anything is copied up */
     CF_STRIPE(u, pin.node);
+    pin.node->plain = false;
     r = cf_copy_up_locked(u, pin.node);
     if (r)
         return r;

@@ -16,7 +16,7 @@ upper=$CLOUDFS_ROOT/mounts/$("$CLOUDFS" -q mount)/upper
 export PYTHONPATH="$top/tests/lib" PYTHONDONTWRITEBYTECODE=1
 timeout 60 python3 - "$work/m" "$upper" <<'PYTHON'
 import errno, fcntl, mmap, os, signal, subprocess, sys, threading, time
-from freeze import FREEZE, THAW, Freeze
+from freeze import CONTROL, FREEZE, THAW, Freeze
 
 m, upper = sys.argv[1], sys.argv[2]
 
@@ -40,12 +40,30 @@ mapped = open(m + "/mapped", "wb+")
 mapped.truncate(8 << 20)
 pages = mmap.mmap(mapped.fileno(), 8 << 20)
 pages[:] = b"d" * (8 << 20)
-root = os.open(m, os.O_RDONLY)
-fcntl.ioctl(root, FREEZE)
+path = m + "/" + CONTROL
+control, second = os.open(path, os.O_RDONLY), os.open(path, os.O_RDONLY)
+# What freezes is a name that only the owner can open, to read.
+check("its size and mode", (os.stat(path).st_size, oct(os.stat(path).st_mode)), (0, "0o100400"))
+check("what is in it", os.read(control, 10), b"")
+check("its xattrs", os.listxattr(path), [])
+for what, call in (
+        ("written to", lambda: open(path, "w")), ("removed", lambda: os.unlink(path)),
+        ("given another mode", lambda: os.chmod(path, 0o666)), ("synced", lambda: os.fsync(control)),
+        ("linked", lambda: os.link(path, m + "/link")), ("renamed", lambda: os.rename(path, m + "/x")),
+        ("there in a directory below", lambda: os.stat(m + "/d/" + CONTROL))):
+    try:
+        call()
+    except OSError:
+        continue
+    sys.exit("FAIL: the control file can be %s" % what)
+
+fcntl.ioctl(control, FREEZE)
 with open(upper + "/mapped", "rb") as f:
     check("pages of a mapping", f.read() == b"d" * (8 << 20), True)
-fails("a second freeze", "EBUSY", lambda: fcntl.ioctl(mapped.fileno(), FREEZE))
-fails("a thaw by another", "EPERM", lambda: fcntl.ioctl(mapped.fileno(), THAW))
+fails("a second freeze", "EBUSY", lambda: fcntl.ioctl(second, FREEZE))
+fails("a thaw by another", "EPERM", lambda: fcntl.ioctl(second, THAW))
+for what, fd in (("a file", mapped.fileno()), ("a directory", os.open(m, os.O_RDONLY))):
+    fails("a freeze by " + what, "ENOTTY", lambda: fcntl.ioctl(fd, FREEZE))
 
 # Far more writers than the daemon has threads wait; readers do not.
 # (In the directory itself readers wait too: the kernel holds its lock for the first writer.)
@@ -68,21 +86,22 @@ check("changes while frozen", sum(t.is_alive() for t in threads), 64)
 check("names in the upper", sorted(os.listdir(upper)), ["mapped"])
 check("a read while frozen", open(m + "/file").read(), "old\n")
 check("a listing while frozen", sorted(os.listdir(m)), ["d", "file", "mapped"])
-fcntl.ioctl(root, THAW)
+fcntl.ioctl(control, THAW)
 for t in threads:
     t.join(20)
 check("changes after the thaw", sum(t.is_alive() for t in threads), 0)
 check("all came", (len(os.listdir(d)), open(d + "/file").read().count("more")), (1 + 5 * 8, 8))
-fails("a thaw without a freeze", "EPERM", lambda: fcntl.ioctl(root, THAW))
+fails("a thaw without a freeze", "EPERM", lambda: fcntl.ioctl(control, THAW))
 
 # Closing the descriptor thaws, and so does the freezer's death.
-fcntl.ioctl(mapped.fileno(), FREEZE)
+fcntl.ioctl(control, FREEZE)
+os.close(control)
 pages.close()
 mapped.close()
 open(m + "/closed", "w").close()
 child = subprocess.Popen(
     [sys.executable, "-c",
-     "import fcntl,os,sys,time; fcntl.ioctl(os.open(sys.argv[1], 0), 0x6302); print(flush=True); time.sleep(60)", m],
+     "import fcntl,os,sys,time; fcntl.ioctl(os.open(sys.argv[1], 0), 0x6302); print(flush=True); time.sleep(60)", path],
     stdout=subprocess.PIPE)
 child.stdout.readline()
 writer = threading.Thread(target=lambda: open(m + "/killed", "w").close())
@@ -97,7 +116,7 @@ check("a change after the child's death", writer.is_alive(), False)
 # A process that waits for its own freeze can be killed, and a waiting writer interrupted.
 child = subprocess.Popen(
     [sys.executable, "-c",
-     "import fcntl,os,sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x6302); print(flush=True); os.mkdir(sys.argv[1] + '/never')", m],
+     "import fcntl,os,sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x6302); print(flush=True); os.mkdir(sys.argv[2] + '/never')", path, m],
     stdout=subprocess.PIPE)
 child.stdout.readline()
 time.sleep(0.2)
@@ -132,6 +151,6 @@ stop.set()
 for t in busy:
     t.join(20)
 check("writers at the end", sum(t.is_alive() for t in busy), 0)
-os.close(root)
+os.close(second)
 PYTHON
 "$CLOUDFS" umount "$work/m"

@@ -9,6 +9,7 @@ import sys
 import threading
 
 FREEZE, THAW = 0x6302, 0x6303
+CONTROL = ".cloudfs.control." + "x" * 245
 HOLD = 2 << 30 | 520 << 16 | 0x6304
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -25,7 +26,7 @@ class Freeze:
     """with Freeze(mountpoint) as f: f.held has the inodes that are written to past the daemon."""
 
     def __init__(self, mountpoint):
-        self.fd, self.held, self.threads = os.open(mountpoint, os.O_RDONLY), {}, []
+        self.fd, self.held, self.threads = os.open(mountpoint + "/" + CONTROL, os.O_RDONLY), {}, []
 
     def __enter__(self):
         while self.hold():
