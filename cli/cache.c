@@ -64,6 +64,57 @@ static void put_failed(const struct cli *cli, const struct cf_cache_result *resu
                  result->failed[i].why);
 }
 
+static int put_pruned(const struct cli *cli, const struct cf_cache_pruned *pruned,
+                      const struct cf_image *image, struct cf_error *err)
+{
+    char id[CF_DIGEST_TEXT_SIZE], size[16];
+
+    if (cli->json) {
+        struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
+        if (image) {
+            cf_digest_text(&image->config, id);
+            (void)cf_json_set_string(json, "Id", id);
+            cf_digest_text(&image->manifest, id);
+            (void)cf_json_set_string(json, "Digest", id);
+        }
+        (void)cf_json_set_int(json, "Images", (int64_t)pruned->images);
+        (void)cf_json_set_int(json, "Files", (int64_t)pruned->files);
+        (void)cf_json_set_int(json, "Bytes", (int64_t)pruned->bytes);
+        return cli_put_json(json, err);
+    }
+    cli_human_size(pruned->bytes, size);
+    if (!cli->quiet)
+        printf("%zu images are gone (%s)\n", pruned->images, size);
+    if (image) {
+        cf_digest_text(&image->config, id);
+        puts(id);
+    }
+    return 0;
+}
+
+static int prune(struct cli *cli, const char *text, const char *tag,
+                 const struct cf_scan_options *scan, const struct cf_image_options *image_options,
+                 struct cf_error *err)
+{
+    struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
+    struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
+    struct cf_image *made cf_cleanup(cf_image_free_ptr) = NULL;
+    char name[CF_TAGGED_SIZE], *dir cf_autofree = NULL;
+    struct cf_cache_pruned pruned = {0};
+    int r = cli_open_store(cli, 0, &store, err);
+
+    if (r == 0)
+        r = cli_image_or_dir(store, text, &image, &dir, err);
+    if (r == 0 && image)
+        r = cli_new_name(store, text, tag, name, err);
+    if (r < 0)
+        return r;
+    r = image ? cf_cache_prune_image(store, image, scan, image_options, name, &pruned, &made, err)
+              : cf_cache_prune_dir(store, dir, scan, &pruned, err);
+    cli_progress_end();
+    return r < 0 ? r : put_pruned(cli, &pruned, made, err);
+}
+
 static int run(struct cli *cli, const char *text, const char *tag,
                const struct cf_cache_options *options, const struct cf_image_options *image_options,
                struct cf_cache_result *result, struct cf_error *err)
@@ -100,12 +151,15 @@ int cli_cache(struct cli *cli, int argc, char **argv)
     struct cf_image_options image_options;
     struct cli_list ignore = {0};
     struct cli_registry_options registry = {0};
-    bool offline = false;
+    bool offline = false, only_prune = false;
     const char *tag = NULL;
     const struct cli_option options[] = {
         {'t', "tag", "REF", CLI_STRING, &tag, "name of the new image (default: the same name)"},
-        {0, "platform", "P", CLI_STRING, &cache.platform, "os/arch[/variant] of the images"},
+        {0, "platform", "P", CLI_STRING, &cache.platform,
+         "os/arch[/variant] of the images; several: A,B"},
         {0, "offline", NULL, CLI_FLAG, &offline, "use images/ and the store only"},
+        {0, "prune", NULL, CLI_FLAG, &only_prune,
+         "fetch nothing; drop what nothing refers to any more"},
         {0, "allow-missing", NULL, CLI_FLAG, &cache.allow_missing,
          "images that cannot be had are warnings"},
         {0, "domain-prefix", NULL, CLI_FLAG, &cache.domain_prefix,
@@ -129,9 +183,10 @@ int cli_cache(struct cli *cli, int argc, char **argv)
         cache.scan.ignore = ignore.items;
         cache.scan.ignore_count = ignore.count;
         cli_progress_start(cli);
-        status = run(cli, argc ? argv[0] : ".", tag, &cache, &image_options, &result, &err) < 0
-                     ? cli_failed(&err)
-                     : CLI_OK;
+        const char *text = argc ? argv[0] : ".";
+        int r = only_prune ? prune(cli, text, tag, &cache.scan, &image_options, &err)
+                           : run(cli, text, tag, &cache, &image_options, &result, &err);
+        status = r < 0 ? cli_failed(&err) : CLI_OK;
     }
     cf_cache_result_done(&result);
     cli_image_options_done(&image);

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "commands.h"
 
+#include <cloudfs/cache.h>
 #include <cloudfs/look.h>
 
 #include <string.h>
@@ -18,6 +19,32 @@ static int inspect_mount(struct cf_store *store, const struct cf_mount *mount, s
     return cli_put_json(json, err);
 }
 
+/* The container images that are in registry/: ContainerImages. */
+static int add_images(struct cf_store *store, const struct cf_image *image, struct cf_json *json,
+                      struct cf_error *err)
+{
+    struct cf_rootfs *rootfs cf_cleanup(cf_rootfs_close_ptr) = NULL;
+    struct cf_registry_list list = {0};
+    char digest[CF_DIGEST_TEXT_SIZE];
+    int r = cf_rootfs_open_image(store, image, &rootfs, err);
+
+    if (r == 0)
+        r = cf_registry_read(rootfs, &list, err);
+    if (r < 0)
+        return r;
+    struct cf_json *images = cf_json_array();
+    for (size_t i = 0; i < list.image_count; i++) {
+        struct cf_json *one = cf_json_object();
+        cf_digest_text(&list.images[i].digest, digest);
+        (void)cf_json_set_string(one, "Name", list.images[i].name);
+        (void)cf_json_set_string(one, "Digest", digest);
+        (void)cf_json_append(images, one);
+    }
+    cf_registry_list_done(&list);
+    (void)cf_json_set(json, "ContainerImages", images);
+    return 0;
+}
+
 static int inspect_image(struct cf_store *store, const struct cf_image *image, const char *name,
                          bool sealer, struct cf_error *err)
 {
@@ -25,6 +52,8 @@ static int inspect_image(struct cf_store *store, const struct cf_image *image, c
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = NULL;
     if (!sealer) {
         int r = cf_inspect(store, image, &json, err);
+        if (r == 0)
+            r = add_images(store, image, json, err);
         return r < 0 ? r : cli_put_json(json, err);
     }
     int r = cf_inspect_sealer(store, image, name, &text, err);

@@ -10,6 +10,21 @@
 #include "origins.h"
 #include "place.h"
 
+#define PLATFORMS_MAX 16
+
+/* One image on its way. */
+struct item {
+    const struct cf_scanned *scanned;
+    struct cf_reference reference;
+    const char *repository; /* in registry/; borrowed from reference */
+    struct asked asked;
+    struct origin origin; /* that has it */
+    struct cf_remote *remote;
+    struct plan plan;
+    struct cf_digest digest;
+    struct cf_error why; /* it cannot be had */
+    bool present;        /* and nothing is to do */
+};
 struct caching {
     struct cf_store *store;
     struct cf_rootfs *rootfs;
@@ -18,17 +33,11 @@ struct caching {
     struct archives archives;
     struct others others;
     struct upstream *upstream; /* NULL: offline, or not needed yet */
-    struct cf_platform platform;
-    struct getting getting;
-    struct tagged *tagged;
-    size_t tagged_count;
-};
-
-/* Which reference a repository's tag was taken for. */
-struct tagged {
-    char *name; /* "a/b:1" */
-    const char *reference;
-    struct cf_digest digest;
+    struct cf_platform platforms[PLATFORMS_MAX];
+    struct cf_registry_wish wish;
+    struct wants wants;
+    struct item *items; /* as many as the scan has images */
+    size_t item_count;
 };
 
 void cf_cache_result_done(struct cf_cache_result *result)
@@ -66,125 +75,224 @@ static int add_failed(struct caching *caching, const struct cf_scanned *image, c
                : cf_fail(err, -ENOMEM, "out of memory");
 }
 
-static int get_remote(struct caching *caching, struct asked *asked, const char *repository,
-                      const char *tag, struct cf_digest *ret_digest, struct cf_error *why)
+/* Plans an image from the origin at hand: -ENOENT without a line where that has it not. */
+static int try_origin(struct caching *caching, struct item *item, const struct origin *origin)
 {
-    struct cf_remote *remote cf_cleanup(cf_remote_close_ptr) = NULL;
-    int r = caching->upstream ? 0
-                              : cf_upstream_open(caching->rootfs, caching->options->registry,
-                                                 &caching->upstream, why);
+    struct getting getting = {
+        .store = caching->store,
+        .rootfs = caching->rootfs,
+        .plan = &item->plan,
+        .wants = &caching->wants,
+        .platforms = caching->wish.platforms,
+        .platform_count = caching->wish.platform_count,
+        .verify = caching->wish.verify,
+    };
+    const char *tag = item->reference.tag;
 
-    if (r == 0)
-        r = cf_upstream_remote(caching->upstream, asked->whole, &remote, why);
-    if (r < 0)
-        return r;
-    asked->remote = remote;
-    struct origin origin = cf_origin_remote(asked);
-    return cf_cache_get(&caching->getting, &origin, repository, tag, ret_digest, why);
+    /* A digest decides: its tag may mean another image to who asks for the tag alone. */
+    for (size_t i = 0; item->reference.has_digest && *tag && i < caching->item_count; i++) {
+        const struct item *other = &caching->items[i];
+        if (other != item && !strcmp(other->repository, item->repository) &&
+            !strcmp(other->reference.tag, tag))
+            tag = "";
+    }
+    item->origin = *origin;
+    cf_cache_plan_done(&item->plan);
+    return cf_cache_get(&getting, &item->origin, item->repository, tag, &item->digest, &item->why);
 }
 
-/* From the first origin that has it. -ENOENT without a line where none has. */
-static int get_image(struct caching *caching, const struct cf_scanned *image,
-                     const char *repository, const char *tag, const struct cf_digest *wanted,
-                     struct cf_digest *ret_digest, struct cf_error *why)
+static int try_remote(struct caching *caching, struct item *item)
 {
-    struct asked asked = {
-        .whole = image->reference, .domain_len = image->domain_len, .digest = wanted};
+    int r = caching->upstream ? 0
+                              : cf_upstream_open(caching->rootfs, caching->options->registry,
+                                                 &caching->upstream, &item->why);
+
+    if (r == 0)
+        r = cf_upstream_remote(caching->upstream, item->asked.whole, &item->remote, &item->why);
+    if (r < 0)
+        return r;
+    item->asked.remote = item->remote;
+    struct origin origin = cf_origin_remote(&item->asked);
+    return try_origin(caching, item, &origin);
+}
+
+/* From the first origin that has it. */
+static int plan_item(struct caching *caching, struct item *item)
+{
     int r = -ENOENT;
 
+    item->asked =
+        (struct asked){.whole = item->scanned->reference,
+                       .domain_len = item->scanned->domain_len,
+                       .digest = item->reference.has_digest ? &item->reference.digest : NULL};
     for (size_t i = 0; i < caching->archives.count && r == -ENOENT; i++) {
-        asked.archive = caching->archives.list[i];
-        struct origin origin = cf_origin_archive(&asked);
-        r = cf_cache_get(&caching->getting, &origin, repository, tag, ret_digest, why);
+        item->asked.archive = caching->archives.list[i];
+        struct origin origin = cf_origin_archive(&item->asked);
+        r = try_origin(caching, item, &origin);
     }
     for (size_t i = 0; i < caching->others.count && r == -ENOENT; i++) {
-        asked.other = caching->others.list[i];
-        struct origin origin = cf_origin_other(&asked);
-        r = cf_cache_get(&caching->getting, &origin, repository, tag, ret_digest, why);
+        item->asked.other = caching->others.list[i];
+        struct origin origin = cf_origin_other(&item->asked);
+        r = try_origin(caching, item, &origin);
     }
-    if (r == -ENOENT && caching->options->registry)
-        r = get_remote(caching, &asked, repository, tag, ret_digest, why);
+    if (r == -ENOENT && caching->options->registry) {
+        item->why = (struct cf_error){0};
+        r = try_remote(caching, item);
+    }
+    if (r == -ENOENT && item->why.code == 0)
+        (void)cf_fail(&item->why, r,
+                      caching->options->registry
+                          ? "neither images/ nor the store nor its registry has it"
+                          : "neither images/ nor the store has it, and --offline asks no registry");
+    if (r == 0)
+        item->why = (struct cf_error){0};
+    return r == -ENOMEM || r == -ENOSPC || r == -EDQUOT ? r : 0;
+}
+
+static int plan_items(struct caching *caching, struct cf_error *err)
+{
+    const struct cf_cache_options *options = caching->options;
+    int r = 0;
+
+    for (size_t i = 0; i < caching->item_count && r == 0; i++) {
+        struct item *item = &caching->items[i];
+        if (options->progress)
+            options->progress(options->progress_context, "images", i, caching->item_count);
+        item->present = cf_registry_has(caching->rootfs, item->scanned->reference,
+                                        item->scanned->domain_len, &caching->wish, &item->digest);
+        if (!item->present)
+            r = plan_item(caching, item);
+        if (r < 0 && err)
+            *err = item->why;
+    }
     return r;
 }
 
-/* Two references of one name in registry/ are the same image, or one hides the other. */
-static int check_conflict(struct caching *caching, const char *name, const char *reference,
-                          const struct cf_digest *digest, struct cf_error *err)
+/* What an image's small blobs are, and whether all that it wanted came. */
+static int take_wants(struct caching *caching, struct item *item, struct cf_error *err)
 {
-    for (size_t i = 0; i < caching->tagged_count; i++) {
-        const struct tagged *other = &caching->tagged[i];
-        if (!strcmp(other->name, name) && !cf_digest_equal(&other->digest, digest))
-            return cf_fail(err, -EEXIST,
-                           "%s and %s are different images, and both are %s in registry/ (with "
-                           "--domain-prefix each keeps its registry in its name)",
-                           other->reference, reference, name);
+    for (size_t i = 0; i < item->plan.count; i++) {
+        struct planned *file = &item->plan.files[i];
+        const struct want *want = file->kind == PLANNED_BLOB && !file->data
+                                      ? cf_wants_find(&caching->wants, &file->digest)
+                                      : NULL;
+        if (!want)
+            continue;
+        if (!want->done) {
+            item->why = want->why;
+            return 0;
+        }
+        if (want->size > CF_INLINE_MAX)
+            continue;
+        file->data = malloc(want->small.len + 1);
+        if (!file->data)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        if (want->small.len)
+            memcpy(file->data, want->small.data, want->small.len);
     }
-    void *grown = realloc(caching->tagged, (caching->tagged_count + 1) * sizeof(*caching->tagged));
-    if (!grown)
-        return cf_fail(err, -ENOMEM, "out of memory");
-    caching->tagged = grown;
-    struct tagged *tagged = &caching->tagged[caching->tagged_count];
-    *tagged = (struct tagged){strdup(name), reference, *digest};
-    if (!tagged->name)
-        return cf_fail(err, -ENOMEM, "out of memory");
-    caching->tagged_count++;
     return 0;
 }
 
-static int cache_one(struct caching *caching, const struct cf_scanned *image, struct cf_error *err)
+/* Two references of one name in registry/ are the same image, or one hides the other. */
+static int check_conflict(const struct caching *caching, const struct item *item,
+                          struct cf_error *err)
 {
-    struct cf_reference reference;
-    struct cf_error why = {0};
-    struct cf_digest digest;
-    char name[CF_REFERENCE_WHOLE_SIZE];
-    int r = cf_reference_parse(image->reference, &reference, err);
-
-    if (r < 0)
-        return r;
-    const char *repository =
-        reference.name + (caching->options->domain_prefix ? 0 : image->domain_len + 1);
-    snprintf(name, sizeof(name), "%s:%s", repository, reference.tag);
-    if (image->state == CF_SCAN_CACHED) {
-        caching->result->present++;
-        if (reference.tag[0] &&
-            cf_registry_has(caching->rootfs, image->reference, image->domain_len, &digest))
-            return check_conflict(caching, name, image->reference, &digest, err);
+    if (!item->reference.tag[0] || item->reference.has_digest)
         return 0;
-    }
-    r = get_image(caching, image, repository, reference.tag,
-                  reference.has_digest ? &reference.digest : NULL, &digest, &why);
-    if (r == -ENOENT && why.code == 0)
-        (void)cf_fail(&why, r, "neither images/ nor the store has it");
-    if (r == -ENOMEM || r == -ENOSPC || r == -EDQUOT) {
-        *err = why;
-        return r;
-    }
-    if (r < 0)
-        return add_failed(caching, image, why.text, err);
-    caching->result->added++;
-    return reference.tag[0] ? check_conflict(caching, name, image->reference, &digest, err) : 0;
+    for (const struct item *other = caching->items; other < item; other++)
+        if (!strcmp(other->repository, item->repository) &&
+            !strcmp(other->reference.tag, item->reference.tag) && !other->reference.has_digest &&
+            other->why.code == 0 && !cf_digest_equal(&other->digest, &item->digest))
+            return cf_fail(err, -EEXIST,
+                           "%s and %s are different images, and both are %s:%s in registry/ (with "
+                           "--domain-prefix each keeps its registry in its name)",
+                           other->scanned->reference, item->scanned->reference, item->repository,
+                           item->reference.tag);
+    return 0;
 }
 
-static int plan_all(struct caching *caching, const struct cf_image *image, struct cf_error *err)
+/* The plans of all images into one; those that cannot be had into the result. */
+static int join_plans(struct caching *caching, struct plan *plan, struct cf_error *err)
 {
-    int r = cf_scan(caching->store, caching->rootfs, &caching->options->scan,
-                    &caching->result->scan, err);
+    int r = 0;
 
-    const struct cf_scan_result *scan = &caching->result->scan;
-    bool missing = false;
-    for (size_t i = 0; i < scan->count && !missing; i++)
-        missing = scan->images[i].state != CF_SCAN_CACHED;
-    if (r == 0 && missing)
-        r = cf_archives_open(caching->store, caching->rootfs, &caching->archives, err);
-    if (r == 0 && missing)
-        r = cf_others_open(caching->store, image, &caching->others, err);
-    for (size_t i = 0; i < scan->count && r == 0; i++) {
-        if (caching->options->progress)
-            caching->options->progress(caching->options->progress_context, "images", i,
-                                       scan->count);
-        r = cache_one(caching, &scan->images[i], err);
+    for (size_t i = 0; i < caching->item_count && r == 0; i++) {
+        struct item *item = &caching->items[i];
+        if (item->why.code == 0 && !item->present)
+            r = take_wants(caching, item, err);
+        if (r == 0 && item->why.code < 0) {
+            r = add_failed(caching, item->scanned, item->why.text, err);
+            continue;
+        }
+        if (r == 0)
+            r = check_conflict(caching, item, err);
+        caching->result->present += item->present;
+        caching->result->added += !item->present;
+        if (r == 0 && cf_cache_plan_append(plan, &item->plan) < 0)
+            r = cf_fail(err, -ENOMEM, "out of memory");
     }
-    caching->result->fetched = caching->getting.fetched;
+    return r;
+}
+
+static int make_items(struct caching *caching, struct cf_error *err)
+{
+    const struct cf_scan_result *scan = &caching->result->scan;
+
+    caching->items = calloc(scan->count + 1, sizeof(*caching->items));
+    if (!caching->items)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < scan->count; i++) {
+        struct item *item = &caching->items[i];
+        int r = cf_reference_parse(scan->images[i].reference, &item->reference, err);
+        if (r < 0)
+            return r;
+        item->scanned = &scan->images[i];
+        item->repository = item->reference.name +
+                           (caching->options->domain_prefix ? 0 : item->scanned->domain_len + 1);
+    }
+    caching->item_count = scan->count;
+    return 0;
+}
+
+static int plan_all(struct caching *caching, const struct cf_image *image, struct plan *plan,
+                    struct cf_error *err)
+{
+    const struct cf_cache_options *options = caching->options;
+    struct fetching fetching = {.store = caching->store,
+                                .jobs = options->jobs,
+                                .progress = options->progress,
+                                .progress_context = options->progress_context};
+    int r = cf_scan(caching->store, caching->rootfs, &options->scan, &caching->result->scan, err);
+
+    if (r == 0)
+        r = make_items(caching, err);
+    if (r == 0)
+        r = cf_archives_open(caching->store, caching->rootfs, &caching->archives, err);
+    if (r == 0)
+        r = cf_others_open(caching->store, image, &caching->others, err);
+    if (r == 0)
+        r = plan_items(caching, err);
+    if (r == 0)
+        r = cf_wants_fetch(&caching->wants, &fetching, &caching->result->fetched, err);
+    return r < 0 ? r : join_plans(caching, plan, err);
+}
+
+/* "os/arch,os/arch": several. */
+static int read_platforms(struct caching *caching, const char *text, struct cf_error *err)
+{
+    char *copy cf_autofree = strdup(text ? text : "");
+    char *rest = copy, *word;
+    size_t n = 0;
+    int r = 0;
+
+    if (!copy)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    while (r == 0 && (word = strsep(&rest, ",")))
+        r = n == PLATFORMS_MAX
+                ? cf_fail(err, -E2BIG, "more than %d platforms are asked for", PLATFORMS_MAX)
+                : cf_platform_parse(word, &caching->platforms[n++], err);
+    caching->wish.platforms = caching->platforms;
+    caching->wish.platform_count = n;
     return r;
 }
 
@@ -195,15 +303,17 @@ static int plan_rootfs(struct cf_store *store, struct cf_rootfs *rootfs,
     struct cf_error own = {0};
     struct caching caching = {
         .store = store, .rootfs = rootfs, .options = options, .result = result};
-    int r = cf_platform_parse(options->platform, &caching.platform, &own);
+    int r = read_platforms(&caching, options->platform, &own);
 
-    caching.getting = (struct getting){
-        .store = store, .rootfs = rootfs, .plan = plan, .platform = &caching.platform};
+    caching.wish.verify = image == NULL; /* the contents of an image are known by their digests */
     if (r == 0)
-        r = plan_all(&caching, image, &own);
-    for (size_t i = 0; i < caching.tagged_count; i++)
-        free(caching.tagged[i].name);
-    free(caching.tagged);
+        r = plan_all(&caching, image, plan, &own);
+    for (size_t i = 0; i < caching.item_count; i++) {
+        cf_cache_plan_done(&caching.items[i].plan);
+        cf_remote_close(caching.items[i].remote);
+    }
+    free(caching.items);
+    cf_wants_done(&caching.wants);
     cf_archives_done(&caching.archives);
     cf_others_done(&caching.others);
     cf_upstream_close(caching.upstream);
@@ -257,17 +367,10 @@ int cf_cache_image(struct cf_store *store, const struct cf_image *image,
                    struct cf_cache_result *ret_result, struct cf_image **ret_image,
                    struct cf_error *err)
 {
-    struct cf_new_layer layer = {.created_by = image_options->created_by ? image_options->created_by
-                                                                         : "cloudfs cache"};
-    int r = cf_cache_layer(store, image, options, image_options, ret_result, &layer.info, err);
+    struct cf_layer_info info = {0};
+    int r = cf_cache_layer(store, image, options, image_options, ret_result, &info, err);
 
-    if (r < 0)
-        return r;
-    if (layer.info.entries)
-        return cf_image_create(store, image, &layer, 1, image_options, name, ret_image, err);
-    /* nothing to add: the image itself */
-    r = name ? cf_name_set(store, name, &image->manifest, err) : 0;
-    return r < 0 ? r : cf_image_load(store, &image->manifest, ret_image, err);
+    return r < 0 ? r : cf_place_image(store, image, &info, image_options, name, ret_image, err);
 }
 
 int cf_cache_dir(struct cf_store *store, const char *path, const struct cf_cache_options *options,

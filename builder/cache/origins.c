@@ -152,7 +152,7 @@ static int other_document(void *context, const struct cf_digest *digest, struct 
 
     if (digest)
         wanted = *digest;
-    else if (!cf_registry_has(asked->other, asked->whole, asked->domain_len, &wanted))
+    else if (!cf_registry_has(asked->other, asked->whole, asked->domain_len, NULL, &wanted))
         return -ENOENT;
     cf_registry_blob_path(&wanted, path);
     int r = cf_rootfs_read(asked->other, path, CF_BLOB_MAX, ret_text, err);

@@ -7,94 +7,108 @@
 
 void cf_cache_plan_done(struct plan *plan)
 {
-    cf_cache_plan_cut(plan, 0);
+    for (size_t i = 0; i < plan->count; i++) {
+        free(plan->files[i].path);
+        free(plan->files[i].data);
+    }
     free(plan->files);
-    free(plan->have);
     *plan = (struct plan){0};
 }
 
-void cf_cache_plan_cut(struct plan *plan, size_t count)
+static int grow(struct plan *plan, size_t more)
 {
-    while (plan->count > count) {
-        struct planned *file = &plan->files[--plan->count];
-        free(file->path);
-        free(file->data);
-    }
-    plan->have_count = 0; /* what was planned before may be planned again: the same files */
+    if (plan->count + more <= plan->room)
+        return 0;
+    size_t room = plan->room * 2 > plan->count + more ? plan->room * 2 : plan->count + more + 32;
+    struct planned *grown = realloc(plan->files, room * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    plan->files = grown;
+    plan->room = room;
+    return 0;
 }
 
-static struct planned *add(struct plan *plan)
+/* A file with a path of its own (NULL: no memory), and a copy of its bytes unless data is NULL. */
+static int add(struct plan *plan, char *path, const char *data, size_t len,
+               struct planned **ret_file)
 {
-    if (plan->count == plan->room) {
-        size_t room = plan->room ? plan->room * 2 : 64;
-        struct planned *grown = realloc(plan->files, room * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        plan->files = grown;
-        plan->room = room;
+    if (!path || grow(plan, 1) < 0) {
+        free(path);
+        return -ENOMEM;
     }
-    plan->files[plan->count] = (struct planned){0};
-    return &plan->files[plan->count++];
+    struct planned *file = &plan->files[plan->count++];
+    *file = (struct planned){.path = path, .size = len};
+    if (data && !(file->data = malloc(len + 1)))
+        return -ENOMEM;
+    if (len && data)
+        memcpy(file->data, data, len);
+    *ret_file = file;
+    return 0;
 }
 
 int cf_cache_plan_text(struct plan *plan, const char *data, size_t len, const char *format, ...)
 {
     struct cf_buf path cf_autobuf = CF_BUF_INIT;
+    struct planned *file;
     va_list ap;
 
     va_start(ap, format);
     int r = cf_buf_vprintf(&path, format, ap);
     va_end(ap);
-    struct planned *file = r < 0 ? NULL : add(plan);
-    if (!file)
-        return -ENOMEM;
-    file->size = len;
-    file->path = cf_buf_take(&path);
-    file->data = malloc(len + 1);
-    if (!file->path || !file->data)
-        return -ENOMEM;
-    memcpy(file->data, data, len);
+    return r < 0 ? r : add(plan, cf_buf_take(&path), data, len, &file);
+}
+
+int cf_cache_plan_blob(struct plan *plan, const struct cf_digest *digest, uint64_t size,
+                       const char *data)
+{
+    char path[CF_REGISTRY_PATH_SIZE];
+    struct planned *file;
+
+    cf_registry_blob_path(digest, path);
+    int r = add(plan, strdup(path + strlen(CF_REGISTRY_V2 "/")), data, (size_t)size, &file);
+    if (r < 0)
+        return r;
+    file->kind = PLANNED_BLOB;
+    file->digest = *digest;
     return 0;
 }
 
-int cf_cache_plan_object(struct plan *plan, const struct cf_digest *digest, uint64_t size,
-                         const char *path)
+int cf_cache_plan_gone(struct plan *plan, const char *path, size_t len)
 {
-    struct planned *file = add(plan);
+    struct planned *file;
+    int r = add(plan, strndup(path, len), NULL, 0, &file);
 
-    if (!file)
-        return -ENOMEM;
-    file->size = size;
-    file->is_object = true;
-    file->digest = *digest;
-    file->path = strdup(path);
-    return file->path ? 0 : -ENOMEM;
+    if (r == 0)
+        file->kind = PLANNED_GONE;
+    return r;
 }
 
-int cf_cache_plan_note(struct plan *plan, const struct cf_digest *digest, bool *ret_new)
+static int by_path(const void *a, const void *b)
 {
-    size_t low = 0, high = plan->have_count;
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (cf_digest_compare(&plan->have[middle], digest) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+int cf_cache_plan_append(struct plan *plan, struct plan *from)
+{
+    size_t before = plan->count;
+    const char **paths = calloc(before + 1, sizeof(*paths));
+
+    if (!paths || grow(plan, from->count) < 0) {
+        free(paths);
+        return -ENOMEM;
     }
-    *ret_new = low == plan->have_count || !cf_digest_equal(&plan->have[low], digest);
-    if (!*ret_new)
-        return 0;
-    if (plan->have_count == plan->have_room) {
-        size_t room = plan->have_room ? plan->have_room * 2 : 64;
-        struct cf_digest *grown = realloc(plan->have, room * sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        plan->have = grown;
-        plan->have_room = room;
+    for (size_t i = 0; i < before; i++)
+        paths[i] = plan->files[i].path;
+    qsort(paths, before, sizeof(*paths), by_path);
+    for (size_t i = 0; i < from->count; i++) {
+        struct planned *file = &from->files[i];
+        const char *path = file->path;
+        if (bsearch(&path, paths, before, sizeof(*paths), by_path))
+            continue; /* the same content: paths of blobs and links say what it is */
+        plan->files[plan->count++] = *file;
+        *file = (struct planned){0};
     }
-    memmove(plan->have + low + 1, plan->have + low, (plan->have_count - low) * sizeof(*digest));
-    plan->have[low] = *digest;
-    plan->have_count++;
+    free(paths);
+    cf_cache_plan_done(from);
     return 0;
 }

@@ -116,5 +116,5 @@ static int remote_blob(void *context, const struct cf_digest *digest, uint64_t s
 
 struct origin cf_origin_remote(struct asked *asked)
 {
-    return (struct origin){remote_document, remote_blob, asked};
+    return (struct origin){remote_document, remote_blob, asked, .many = true};
 }

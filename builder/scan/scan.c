@@ -251,7 +251,7 @@ static void finish(struct scan *scan, struct cf_scan_result *result)
             free(image->places);
             continue;
         }
-        if (cf_registry_has(scan->rootfs, image->reference, image->domain_len, NULL))
+        if (cf_registry_has(scan->rootfs, image->reference, image->domain_len, NULL, NULL))
             image->state = CF_SCAN_CACHED;
         else
             for (size_t k = 0; k < image->place_count; k++)
