@@ -1,55 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registries as an origin. */
 #include "origins.h"
+#include "proxies.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST "imageListWithAuth.yaml"
-#define LIST_MAX (1u << 20)
+#define FILE_MAX (1u << 20)
 
+/* Accounts of one file of the rootfs. */
+struct accounts {
+    struct cf_auth_list list;
+    struct cf_registry **registries; /* one for each entry of the list; NULL: not used yet */
+};
+enum { OF_IMAGES, OF_MANIFESTS, OF_PROXIES, FILES };
 struct upstream {
     const struct cf_registry_options *options;
     struct cf_registry *registry; /* with the accounts that are kept */
-    struct cf_auth_list list;
-    struct cf_registry **with_account; /* one for each entry of the list; NULL: not used yet */
+    struct accounts accounts[FILES];
 };
+static const struct {
+    const char *path;
+    int (*parse)(const void *data, size_t len, struct cf_auth_list *ret_list, struct cf_error *err);
+} files[FILES] = {
+    [OF_IMAGES] = {"imageListWithAuth.yaml", cf_auth_list_parse},
+    [OF_MANIFESTS] = {"manifests/imageListWithAuth.yaml", cf_auth_list_parse},
+    [OF_PROXIES] = {"etc/registry_config.yml", cf_proxies_parse},
+};
+
+static void accounts_done(struct accounts *accounts)
+{
+    for (size_t i = 0; accounts->registries && i < accounts->list.count; i++)
+        cf_registry_close(accounts->registries[i]);
+    free(accounts->registries);
+    cf_auth_list_done(&accounts->list);
+}
 
 void cf_upstream_close(struct upstream *upstream)
 {
     if (!upstream)
         return;
-    for (size_t i = 0; upstream->with_account && i < upstream->list.count; i++)
-        cf_registry_close(upstream->with_account[i]);
-    free(upstream->with_account);
+    for (size_t i = 0; i < FILES; i++)
+        accounts_done(&upstream->accounts[i]);
     cf_registry_close(upstream->registry);
-    cf_auth_list_done(&upstream->list);
     free(upstream);
 }
 
-static int read_list(struct upstream *upstream, struct cf_rootfs *rootfs, struct cf_error *err)
+static int read_accounts(struct upstream *upstream, struct cf_rootfs *rootfs, size_t which,
+                         struct cf_error *err)
 {
+    struct accounts *accounts = &upstream->accounts[which];
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
-    int r = cf_rootfs_read(rootfs, LIST, LIST_MAX, &text, err);
+    int r = cf_rootfs_read(rootfs, files[which].path, FILE_MAX, &text, err);
 
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    r = cf_auth_list_parse(text.data ? text.data : "", text.len, &upstream->list, err);
+    r = files[which].parse(text.data ? text.data : "", text.len, &accounts->list, err);
     if (text.data)
         explicit_bzero(text.data, text.len);
     if (r < 0)
-        return cf_fail_in(err, r, LIST);
-    upstream->with_account = calloc(upstream->list.count + 1, sizeof(*upstream->with_account));
-    return upstream->with_account ? 0 : cf_fail(err, -ENOMEM, "out of memory");
+        return cf_fail_in(err, r, "%s", files[which].path);
+    accounts->registries = calloc(accounts->list.count + 1, sizeof(struct cf_registry *));
+    return accounts->registries ? 0 : cf_fail(err, -ENOMEM, "out of memory");
 }
 
 int cf_upstream_open(struct cf_rootfs *rootfs, const struct cf_registry_options *options,
                      struct upstream **ret_upstream, struct cf_error *err)
 {
     struct upstream *upstream = calloc(1, sizeof(*upstream));
-    int r = upstream ? read_list(upstream, rootfs, err) : cf_fail(err, -ENOMEM, "out of memory");
+    int r = upstream ? 0 : cf_fail(err, -ENOMEM, "out of memory");
 
+    for (size_t i = 0; i < FILES && r == 0; i++)
+        r = read_accounts(upstream, rootfs, i, err);
     if (r < 0) {
         cf_upstream_close(upstream);
         return r;
@@ -75,22 +98,36 @@ static bool is_named(const struct cf_auth_entry *entry, const char *whole)
     return false;
 }
 
+/* The first entry that has an account for the reference: the lists name images, and come first. */
+static struct cf_registry **find_account(struct upstream *upstream, const char *whole,
+                                         struct cf_registry_options *options)
+{
+    for (size_t which = 0; which < FILES; which++) {
+        struct accounts *accounts = &upstream->accounts[which];
+        for (size_t i = 0; i < accounts->list.count; i++) {
+            const struct cf_auth_entry *entry = &accounts->list.entries[i];
+            bool http = false;
+            bool is_for = which == OF_PROXIES ? cf_proxies_is_for(entry, whole, &http)
+                                              : is_named(entry, whole);
+            bool account = entry->username && *entry->username && entry->password;
+            if (!is_for || (!account && !http))
+                continue;
+            options->no_tls_verify = options->no_tls_verify || http;
+            options->user = account ? entry->username : options->user;
+            options->password = account ? entry->password : options->password;
+            return &accounts->registries[i];
+        }
+    }
+    return &upstream->registry;
+}
+
 int cf_upstream_remote(struct upstream *upstream, const char *whole, struct cf_remote **ret_remote,
                        struct cf_error *err)
 {
     struct cf_registry_options options = *upstream->options;
-    struct cf_registry **registry = &upstream->registry;
-
-    for (size_t i = 0; i < upstream->list.count; i++) {
-        const struct cf_auth_entry *entry = &upstream->list.entries[i];
-        if (!entry->username || !entry->password || !is_named(entry, whole))
-            continue;
-        registry = &upstream->with_account[i];
-        options.user = entry->username;
-        options.password = entry->password;
-        break;
-    }
+    struct cf_registry **registry = find_account(upstream, whole, &options);
     int r = *registry ? 0 : cf_registry_open(&options, registry, err);
+
     return r < 0 ? r : cf_remote_open(*registry, whole, CF_NAMES_CONTAINER, 0, ret_remote, err);
 }
 

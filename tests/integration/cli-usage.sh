@@ -81,7 +81,7 @@ if "$CLOUDFS" --help | grep -q '^  commit '; then
 else
     skip_part "no commit in this build: its wrong uses"
 fi
-for command in gc fsck df version; do
+for command in gc fsck version; do
     wrong "too many arguments: 'x'" "$command" x
 done
 
