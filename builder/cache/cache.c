@@ -308,6 +308,8 @@ static int plan_rootfs(struct cf_store *store, struct cf_rootfs *rootfs,
     caching.wish.verify = image == NULL; /* the contents of an image are known by their digests */
     if (r == 0)
         r = plan_all(&caching, image, plan, &own);
+    if (r == 0 && result->failed_count > 0)
+        r = cf_wants_keep(&caching.wants, store, &own);
     for (size_t i = 0; i < caching.item_count; i++) {
         cf_cache_plan_done(&caching.items[i].plan);
         cf_remote_close(caching.items[i].remote);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cloudfs/image.h>
+#include <cloudfs/io.h>
 
 #define BLOB_SIZE_MAX (1ull << 40)
 
@@ -35,9 +36,14 @@ static int add_blob(struct getting *getting, const struct origin *origin,
 {
     if (cf_registry_blob_is_there(getting->rootfs, digest, size, getting->verify))
         return 0;
-    bool there = size > CF_INLINE_MAX && cf_object_exists(getting->store, digest);
+    struct cf_buf small cf_autobuf = CF_BUF_INIT;
+    bool there = cf_object_exists(getting->store, digest);
+    if (there && size <= CF_INLINE_MAX) { /* a try that failed has left it */
+        int fd cf_autoclose = cf_object_open(getting->store, digest);
+        there = fd >= 0 && cf_read_fd(fd, CF_INLINE_MAX, &small) >= 0 && small.len == size;
+    }
     if ((!there && cf_wants_add(getting->wants, digest, size, origin) < 0) ||
-        cf_cache_plan_blob(getting->plan, digest, size, NULL) < 0)
+        cf_cache_plan_blob(getting->plan, digest, size, there ? small.data : NULL) < 0)
         return no_memory(err);
     return 0;
 }

@@ -8,8 +8,9 @@
 
 #include <cloudfs/yaml.h>
 
-#define DEPTH 5 /* of the document, the proxy, the list, its items; what lies deeper is nobody's \
-                 */
+#define DEPTH                                                                          \
+    5 /* of the document, the proxy, the list, its items; what lies deeper is nobody's \
+       */
 
 struct level {
     bool is_map, at_value;

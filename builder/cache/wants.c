@@ -208,3 +208,16 @@ int cf_wants_fetch(struct wants *wants, const struct fetching *fetching, uint64_
         *err = pool.failed;
     return pool.failed.code;
 }
+
+int cf_wants_keep(const struct wants *wants, struct cf_store *store, struct cf_error *err)
+{
+    struct cf_digest digest;
+    int r = 0;
+
+    for (size_t i = 0; i < wants->count && r == 0; i++) {
+        const struct want *want = &wants->list[i];
+        if (want->done && want->size > 0 && want->size <= CF_INLINE_MAX)
+            r = cf_object_put(store, want->small.data, want->small.len, &digest, err);
+    }
+    return r;
+}

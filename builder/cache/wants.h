@@ -52,5 +52,7 @@ struct fetching {
  * use: -ENOMEM, -ENOSPC, -EDQUOT. ret_bytes: that came. */
 int cf_wants_fetch(struct wants *wants, const struct fetching *fetching, uint64_t *ret_bytes,
                    struct cf_error *err);
+/* Keeps the small blobs as objects too (large ones are), for a next try: until gc. */
+int cf_wants_keep(const struct wants *wants, struct cf_store *store, struct cf_error *err);
 
 #endif
