@@ -63,17 +63,18 @@ static int one_setting(struct finder *finder, const char *name, size_t name_len,
 int cf_finder_setting(struct finder *finder, const char *name, size_t name_len, const char *value,
                       size_t len, size_t line)
 {
-    bool list = memchr(value, ',', len) != NULL;
+    static const char separators[] = ", \t\r\n";
+    bool words = strcspn(value, separators + 1) < len;
 
     if (len == 0 || len > FIELD_MAX * 8 ||
         (!names_image(name, name_len) && !memchr(value, '/', len)))
         return 0;
-    if (!list)
-        return one_setting(finder, name, name_len, value, len, line);
+    if (words && !ends_in_images(name, name_len)) /* text: only what is clearly one */
+        name_len = 0;
     for (size_t at = 0; at < len;) {
-        const char *comma = memchr(value + at, ',', len - at);
-        size_t part = comma ? (size_t)(comma - value) - at : len - at;
-        int r = one_setting(finder, name, name_len, value + at, part, line);
+        size_t part = strcspn(value + at, separators);
+        part = part < len - at ? part : len - at;
+        int r = part ? one_setting(finder, name, name_len, value + at, part, line) : 0;
         if (r < 0)
             return r;
         at += part + 1;

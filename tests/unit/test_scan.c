@@ -213,6 +213,11 @@ static void environments_have_embedded_images(void **state)
          "6:e:q.io/a@sha256:" HEX},
         {CUSTOM "  env: {SIDE_IMAGE: a/b:1, OTHER: c, URL: \"http://x/y:1\"}\n",
          "4:e:docker.io/a/b:1"},
+        {POD "  containers:\n  - env:\n    - name: KAFKA_IMAGES\n      value: |\n"
+             "        3.4=q.io/s/kafka:3.4\n        3.5=q.io/s/kafka:3.5\n"
+             "    - {name: SOME_IMAGE, value: \"use the image that fits\"}\n"
+             "    - {name: OPTS, value: \"-x q.io/o/p:1 -y\"}\n",
+         "11:e:q.io/o/p:1 7:e:q.io/s/kafka:3.4 7:e:q.io/s/kafka:3.5"},
         {"apiVersion: template.openshift.io/v1\nkind: Template\nparameters:\n- name: IMAGE\n"
          "  value: q.io/a/b:latest\n",
          "5:e:q.io/a/b:latest"},
