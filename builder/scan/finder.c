@@ -310,8 +310,11 @@ static int end(struct finder *finder)
         r = cf_finder_fields(finder, &frame);
         const char *kind = field_text(finder, &frame, KEY_KIND);
         const char *version = kind ? field_text(finder, &frame, KEY_API_VERSION) : NULL;
-        if (r == 0 && version && finder->candidate_count > frame.candidates)
+        if (r == 0 && version && finder->candidate_count > frame.candidates) {
             r = cf_finder_decide(finder, frame.candidates, kind, version);
+            finder->found.len = finder->candidates[frame.candidates].value; /* they are done with */
+            finder->candidate_count = frame.candidates;
+        }
     }
     finder->field_count = frame.fields;
     finder->text.len = frame.text;
