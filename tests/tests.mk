@@ -29,7 +29,7 @@ $(BUILD)/tests/unit/test_mount.o: ALLCFLAGS += -Ifs/mount
 $(BUILD)/tests/unit/test_kubefile.o: ALLCFLAGS += -Ibuilder/kubefile
 $(BUILD)/tests/unit/test_registry.o: ALLCFLAGS += -Ibuilder/registry
 $(BUILD)/tests/unit/test_yaml_quick.o: ALLCFLAGS += -Ibuilder/yaml
-$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry
+$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry -Ibuilder/chart
 
 # LIBFUZZER=1 (with clang): a fuzzer. Otherwise a program that replays a corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay_main.o) \
