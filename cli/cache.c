@@ -149,7 +149,7 @@ int cli_cache(struct cli *cli, int argc, char **argv)
     struct cf_cache_options cache = {.progress = cli_progress};
     struct cli_image_options image = {0};
     struct cf_image_options image_options;
-    struct cli_list ignore = {0};
+    struct cli_list ignore = {0}, ignore_chart = {0};
     struct cli_registry_options registry = {0};
     bool offline = false, only_prune = false;
     const char *tag = NULL;
@@ -165,6 +165,9 @@ int cli_cache(struct cli *cli, int argc, char **argv)
         {0, "domain-prefix", NULL, CLI_FLAG, &cache.domain_prefix,
          "keep the registry in the names: quay.io/a/b"},
         {0, "ignore", "PATTERN", CLI_LIST, &ignore, "leave references out that match (repeatable)"},
+        {0, "ignore-chart", "NAME", CLI_LIST, &ignore_chart,
+         "leave a chart of charts/ out (repeatable)"},
+        {0, "helm", NULL, CLI_FLAG, &cache.scan.helm, "let the helm on PATH render the charts"},
         {0, "only-list", NULL, CLI_FLAG, &cache.scan.only_list, "trust the imageLists alone"},
         CLI_REGISTRY_OPTIONS(registry),
         CLI_IMAGE_OPTIONS(image),
@@ -182,6 +185,8 @@ int cli_cache(struct cli *cli, int argc, char **argv)
         cache.registry = offline ? NULL : &registry.registry;
         cache.scan.ignore = ignore.items;
         cache.scan.ignore_count = ignore.count;
+        cache.scan.ignore_charts = ignore_chart.items;
+        cache.scan.ignore_chart_count = ignore_chart.count;
         cli_progress_start(cli);
         const char *text = argc ? argv[0] : ".";
         int r = only_prune ? prune(cli, text, tag, &cache.scan, &image_options, &err)
@@ -191,5 +196,6 @@ int cli_cache(struct cli *cli, int argc, char **argv)
     cf_cache_result_done(&result);
     cli_image_options_done(&image);
     cli_list_done(&ignore);
+    cli_list_done(&ignore_chart);
     return cli_finish(status);
 }

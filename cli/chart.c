@@ -18,7 +18,7 @@ enum { MAX_VALUES = 64 << 20 };
 struct template_options {
     struct cli_list files, sets, strings, jsons, api_versions;
     const char *name, *other_name, *name_space, *kube_version, *output, *seed, *bench;
-    bool crds, no_hooks, skip_schema, is_upgrade;
+    bool crds, no_hooks, skip_schema, is_upgrade, helm;
     struct cf_buf *texts; /* of the files */
     struct cf_chart_values *values;
 };
@@ -122,6 +122,17 @@ static int put_manifests(const struct template_options *o, const struct cf_rende
     return r;
 }
 
+static int put_helm(const struct template_options *o, const char *path,
+                    const struct cf_render_options *options, struct cf_error *err)
+{
+    const struct cf_helm_options helm = {*options, o->crds, o->no_hooks};
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    int r = cf_chart_helm(path, NULL, 0, &helm, &text, err);
+    if (!r && text.len)
+        (void)fwrite(text.data, 1, text.len, stdout);
+    return r < 0 && r != -ENOENT ? cf_fail_in(err, r, "%s", path) : r;
+}
+
 /* --bench N: how many times a second the chart renders. */
 static int measure(struct cf_chart *chart, const struct cf_render_options *options,
                    const char *text, struct cf_error *err)
@@ -149,7 +160,7 @@ static int run_template(struct cli *cli, const char *path, struct template_optio
     struct cf_rendering *rendering cf_cleanup(cf_rendering_free_ptr) = NULL;
     size_t count = 0;
     int r = read_values(o, &count, err);
-    if (!r)
+    if (!r && !o->helm)
         r = cf_chart_open(AT_FDCWD, path, &chart, err);
     if (r < 0)
         return r;
@@ -165,6 +176,8 @@ static int run_template(struct cli *cli, const char *path, struct template_optio
         .skip_schema = o->skip_schema,
         .seed = o->seed ? strtoull(o->seed, NULL, 0) : 0,
     };
+    if (o->helm)
+        return put_helm(o, path, &options, err);
     if (o->bench)
         return measure(chart, &options, o->bench, err);
     r = cf_chart_render(chart, &options, &rendering, err);
@@ -198,12 +211,17 @@ int cli_chart(struct cli *cli, int argc, char **argv)
         {'o', "output-dir", "DIR", CLI_STRING, &o.output, "write one file a template, unsorted"},
         {0, "seed", "N", CLI_STRING, &o.seed, "make random text the same each time"},
         {0, "bench", "N", CLI_STRING, &o.bench, "render N times, tell how fast"},
+        {0, "helm", NULL, CLI_FLAG, &o.helm, "let the helm on PATH do it"},
         {0},
     };
     struct cf_error err = {0};
     int status = cli_parse(cli, options, &argc, &argv, 2, 3);
     if (status < 0 && strcmp(argv[0], "template"))
         status = cli_usage_error(cli, "unknown action '%s'", argv[0]);
+    if (status < 0 && o.helm && (o.output || o.seed || o.bench || cli->json))
+        status = cli_usage_error(
+            cli, "--helm prints what helm prints: it goes without --output-dir, --seed, --bench "
+                 "and --json");
     if (status < 0) {
         const char *path = argv[argc - 1]; /* `chart template NAME DIR`, as helm has it, too */
         if (argc == 3)

@@ -152,6 +152,7 @@ int cli_scan(struct cli *cli, int argc, char **argv)
         {0, "ignore", "PATTERN", CLI_LIST, &ignore, "leave references out that match (repeatable)"},
         {0, "ignore-chart", "NAME", CLI_LIST, &ignore_chart,
          "leave a chart of charts/ out (repeatable)"},
+        {0, "helm", NULL, CLI_FLAG, &scan.helm, "let the helm on PATH render the charts"},
         {0, "only-list", NULL, CLI_FLAG, &scan.only_list, "trust the imageLists alone"},
         {0},
     };

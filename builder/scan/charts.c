@@ -18,9 +18,11 @@ struct charting {
     struct findings *findings;
     const char *path; /* of the chart, in the rootfs */
     const char *kube_version;
-    struct cf_chart *chart;
+    bool helm;
+    struct cf_chart *chart;      /* not with helm */
     struct cf_chart_file *files; /* of a directory; paths and data are ours */
     size_t file_count;
+    struct cf_buf archive; /* with helm */
     struct cf_error *err;
 };
 
@@ -36,6 +38,7 @@ static void charting_done(struct charting *c)
         free((void *)(uintptr_t)c->files[i].data);
     }
     free(c->files);
+    cf_buf_done(&c->archive);
     cf_chart_free(c->chart);
 }
 
@@ -99,10 +102,11 @@ static int open_chart(struct charting *c, bool is_dir)
 
     if (is_dir) {
         r = cf_rootfs_walk(c->rootfs, c->path, add_file, c, c->err);
-        return r < 0 ? r : cf_chart_open_files(c->files, c->file_count, &c->chart, c->err);
+        return r < 0 || c->helm ? r
+                                : cf_chart_open_files(c->files, c->file_count, &c->chart, c->err);
     }
-    r = cf_rootfs_read(c->rootfs, c->path, CHART_MAX, &data, c->err);
-    return r < 0 ? r : cf_chart_open_archive(data.data, data.len, &c->chart, c->err);
+    r = cf_rootfs_read(c->rootfs, c->path, CHART_MAX, c->helm ? &c->archive : &data, c->err);
+    return r < 0 || c->helm ? r : cf_chart_open_archive(data.data, data.len, &c->chart, c->err);
 }
 
 /* ---- rendering ---- */
@@ -139,6 +143,61 @@ static int read_file(struct charting *c, const struct cf_rendering *rendering, s
     return 0;
 }
 
+/* Lines of what helm prints lead nowhere: the template as a whole is the place. */
+static size_t no_line(const void *context, size_t line)
+{
+    (void)context;
+    (void)line;
+    return 0;
+}
+
+/* One piece of what helm prints, from its "# Source: chart/templates/x.yaml" on. */
+static int read_piece(struct charting *c, const char *text, size_t len)
+{
+    static const char source[] = "# Source: ";
+    const struct finder_options finder = {.findings = c->findings, .kind = CF_SCAN_CHART};
+    const struct text_options options = {.data = text, .len = len};
+    struct cf_buf path cf_autobuf = CF_BUF_INIT;
+    struct cf_error own = {0};
+    const char *name = memmem(text, len, source, sizeof source - 1);
+    const char *slash = name ? memchr(name, '/', len - (size_t)(name - text)) : NULL;
+    const char *end = slash ? memchr(slash, '\n', len - (size_t)(slash - text)) : NULL;
+
+    if (cf_buf_printf(&path, "%s%.*s", c->path, end ? (int)(end - slash) : 0, end ? slash : "") <
+            0 ||
+        cf_findings_file(c->findings, path.data) < 0)
+        return no_memory(c);
+    cf_findings_map(c->findings, no_line, NULL);
+    int r = cf_scan_text(&finder, &options, &own);
+    cf_findings_map(c->findings, NULL, NULL);
+    if (r == -ENOMEM || (r < 0 && cf_findings_warn(c->findings, 0, "%s", own.text) < 0))
+        return no_memory(c);
+    return 0;
+}
+
+static int render_by_helm(struct charting *c, const struct cf_render_options *render)
+{
+    static const char mark[] = "\n---\n";
+    const struct cf_helm_options options = {.render = *render};
+    struct cf_chart_file archive = {"chart.tgz", c->archive.data, c->archive.len};
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_error own = {0};
+    int r = c->archive.len ? cf_chart_helm(NULL, &archive, 1, &options, &text, &own)
+                           : cf_chart_helm(NULL, c->files, c->file_count, &options, &text, &own);
+
+    if (r == -ENOENT)
+        return cf_fail(c->err, r, "%s", own.text);
+    if (r < 0)
+        return r == -ENOMEM ? no_memory(c) : warn(c, &own);
+    for (size_t at = 0; r == 0 && at < text.len;) {
+        const char *next = memmem(text.data + at, text.len - at, mark, sizeof mark - 1);
+        size_t end = next ? (size_t)(next - text.data) + 1 : text.len;
+        r = read_piece(c, text.data + at, end - at);
+        at = end + (next ? sizeof mark - 2 : 0);
+    }
+    return r;
+}
+
 /* values NULL: the chart's own. */
 static int render(struct charting *c, const struct cf_chart_values *values)
 {
@@ -150,6 +209,8 @@ static int render(struct charting *c, const struct cf_chart_values *values)
                                               .now = 1,
                                               .seed = 1}; /* the same each time */
     struct cf_error own = {0};
+    if (c->helm)
+        return render_by_helm(c, &options);
     int r = cf_chart_render(c->chart, &options, &rendering, &own);
 
     if (r < 0)
@@ -202,16 +263,17 @@ static int render_all(struct charting *c)
     return r == 0 && !search.found ? render(c, NULL) : r;
 }
 
-int cf_scan_chart(struct cf_rootfs *rootfs, struct findings *findings, const char *path,
-                  bool is_dir, const char *kube_version, struct cf_error *err)
+int cf_scan_chart(struct cf_rootfs *rootfs, struct findings *findings,
+                  const struct chart_options *options, struct cf_error *err)
 {
     struct cf_error own = {0};
     struct charting c cf_cleanup(charting_done) = {.rootfs = rootfs,
                                                    .findings = findings,
-                                                   .path = path,
-                                                   .kube_version = kube_version,
+                                                   .path = options->path,
+                                                   .kube_version = options->kube_version,
+                                                   .helm = options->helm,
                                                    .err = &own};
-    int r = open_chart(&c, is_dir);
+    int r = open_chart(&c, options->is_dir);
 
     if (r < 0 && r != -ENOMEM)
         return warn(&c, &own) < 0 ? cf_fail(err, -ENOMEM, "out of memory") : 0;

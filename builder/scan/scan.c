@@ -204,8 +204,9 @@ static int visit_chart(const struct cf_rootfs_entry *entry, void *context)
         return 0;
     if (is_ignored_chart(scan, entry->name))
         return S_ISDIR(entry->mode) ? CF_ROOTFS_SKIP : 0;
-    int r = cf_scan_chart(scan->rootfs, scan->findings, entry->path, S_ISDIR(entry->mode),
-                          scan->kube_version, scan->err);
+    const struct chart_options options = {entry->path, S_ISDIR(entry->mode), scan->kube_version,
+                                          scan->options->helm};
+    int r = cf_scan_chart(scan->rootfs, scan->findings, &options, scan->err);
     if (r < 0)
         return r;
     return S_ISDIR(entry->mode) ? CF_ROOTFS_SKIP : 0;

@@ -118,9 +118,16 @@ int cf_scan_text(const struct finder_options *finder, const struct text_options 
 
 /* The chart in a directory of the rootfs, or in an archive: rendered, with charts/NAME.values.yaml
  * and each charts/NAME.*.values.yaml beside it (one after the other), or as it is where there are
- * none. What goes wrong with the chart is a warning. kube_version: NULL where it is not known. */
-int cf_scan_chart(struct cf_rootfs *rootfs, struct findings *findings, const char *path,
-                  bool is_dir, const char *kube_version, struct cf_error *err);
+ * none. What goes wrong with the chart is a warning, but that there is no helm, where one is asked
+ * for: that is -ENOENT. */
+struct chart_options {
+    const char *path; /* in the rootfs */
+    bool is_dir;
+    const char *kube_version; /* NULL where it is not known */
+    bool helm;                /* by the helm on PATH */
+};
+int cf_scan_chart(struct cf_rootfs *rootfs, struct findings *findings,
+                  const struct chart_options *options, struct cf_error *err);
 
 /* Appends the text with its actions blanked: lines of nothing else become empty, the rest of them
  * CF_SCAN_ACTION. Line numbers stay. */

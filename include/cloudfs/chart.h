@@ -69,7 +69,7 @@ struct cf_render_options {
     int64_t now;         /* seconds since 1970; 0: the clock */
     uint64_t seed;       /* of random text; 0: of chance */
     size_t memory_limit; /* 0: 256 MiB */
-    uint64_t step_limit; /* 0: 50,000,000 */
+    uint64_t step_limit; /* 0: 50,000,000; beside it, 10 s of CPU time are the bound */
 };
 
 /* A rendered template. */
@@ -107,5 +107,20 @@ size_t cf_rendering_line(const struct cf_rendering *rendering, size_t index, siz
  */
 int cf_rendering_print(const struct cf_rendering *rendering, bool crds, bool hooks,
                        struct cf_buf *ret_buf, struct cf_error *err);
+
+/* ---- with Helm's own program ---- */
+
+struct cf_helm_options {
+    struct cf_render_options render; /* now, seed and the limits do not count */
+    bool crds, no_hooks;
+};
+/*
+ * What `helm template` prints for the chart at path, or for files, which are laid into a temporary
+ * directory first (path NULL; a single file NAME.tgz is an archive). -ENOENT when there is no helm
+ * on PATH; -EINVAL with what helm says.
+ */
+int cf_chart_helm(const char *path, const struct cf_chart_file *files, size_t file_count,
+                  const struct cf_helm_options *options, struct cf_buf *ret_text,
+                  struct cf_error *err);
 
 #endif

@@ -71,6 +71,7 @@ struct cf_scan_options {
     const char *const *ignore_charts; /* names of directories and archives in charts/ */
     size_t ignore_chart_count;
     bool only_list; /* trust the imageLists alone */
+    bool helm;      /* charts are rendered by the helm on PATH, not by cf_chart_render */
 };
 /* store: for room in its tmp/, where an archive of images/ is compressed. */
 int cf_scan(struct cf_store *store, struct cf_rootfs *rootfs, const struct cf_scan_options *options,
