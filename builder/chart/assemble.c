@@ -171,8 +171,9 @@ static void sort_files(struct cf_run *run, struct cf_subchart *chart, const stru
     for (size_t i = 0; i < files->count; i++) {
         const struct cf_chart_file *f = &files->list[i];
         if (!strcmp(f->path, "values.schema.json")) {
-            chart->schema = f->data;
-            chart->schema_len = f->len;
+            const char *why = NULL;
+            if (cf_document_load_json(run, f->data, f->len, &chart->schema, &why) < 0)
+                chart->schema_wrong = why;
         } else if (has_prefix(f->path, "templates/")) {
             cf_files_add(run, &chart->templates, f->path, f->data, f->len);
         } else if (!has_prefix(f->path, "charts/") && strcmp(f->path, "Chart.yaml") &&

@@ -37,13 +37,15 @@ static bool decode(struct cf_run *run, const struct alphabet *a, const char *str
     struct cf_text out;
     uint64_t bits = 0;
     unsigned have = 0;
-    size_t letters = 0, padding = 0, i;
+    size_t letters = 0, padding = 0, group = 0, i;
     cf_text_init(&out, run);
     for (i = 0; i < len; i++) {
         if (str[i] == '\n' || str[i] == '\r')
             continue;
         const char *found = str[i] ? strchr(a->letters, str[i]) : NULL;
         *ret_wrong = i;
+        if (letters % a->group == 0)
+            group = i;
         if (str[i] == '=' && letters % a->group >= 2) {
             padding++;
             continue;
@@ -59,7 +61,7 @@ static bool decode(struct cf_run *run, const struct alphabet *a, const char *str
             bits &= (1u << have) - 1;
         }
     }
-    *ret_wrong = len;
+    *ret_wrong = group;
     if ((letters + padding) % a->group)
         return false;
     *ret_val = cf_val_text(&out);

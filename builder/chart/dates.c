@@ -314,7 +314,7 @@ bool cf_time_method(struct cf_run *run, struct cf_val receiver, const char *name
     } else if (!strcmp(name, "Unix")) {
         *ret_val = cf_val_int64(time->sec);
     } else if (!strcmp(name, "UnixNano")) {
-        *ret_val = cf_val_int64(time->sec * 1000000000 + time->nsec);
+        *ret_val = cf_val_int64((int64_t)((uint64_t)time->sec * 1000000000 + (uint64_t)time->nsec));
     } else if (!strcmp(name, "Year")) {
         *ret_val = cf_val_int(tm.tm_year + 1900);
     } else if (!strcmp(name, "Month")) {

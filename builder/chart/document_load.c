@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base64.h"
 #include "document.h"
 #include "number.h"
 
@@ -18,39 +19,44 @@ static bool is_one_of(const char *str, size_t len, const char *const *words)
     return false;
 }
 
+/* A number of one or two digits, within bounds, and the mark behind it (0: none). */
+static bool take_two(const char **at, int least, int most, char mark)
+{
+    const char *s = *at;
+    int n = 0, digits = 0;
+    for (; digits < 2 && isdigit((unsigned char)*s); digits++)
+        n = n * 10 + *s++ - '0';
+    if (!digits || n < least || n > most || (mark && *s != mark))
+        return false;
+    *at = s + (mark != 0);
+    return true;
+}
+
 /* 2001-12-14, and with a time behind it: [Tt ] or spaces, h:mm:ss, a fraction, a zone. */
 static bool is_timestamp(const char *str, size_t len)
 {
     char buf[64];
-    int used = 0, y, mo, d, h, mi, s;
-    if (len < 8 || len >= sizeof buf || !isdigit((unsigned char)str[0]) ||
-        !isdigit((unsigned char)str[3]) || str[4] != '-')
+    if (len < 8 || len >= sizeof buf || str[4] != '-')
         return false;
     memcpy(buf, str, len);
     buf[len] = 0;
-    if (sscanf(buf, "%4d-%2d-%2d%n", &y, &mo, &d, &used) != 3 || mo < 1 || mo > 12 || d < 1 ||
-        d > 31)
+    const char *at = buf + 5;
+    if (strspn(buf, "0123456789") != 4 || !take_two(&at, 1, 12, '-') || !take_two(&at, 1, 31, 0))
         return false;
-    if (!buf[used])
-        return used == 10;
-    const char *rest = buf + used;
-    if (*rest != 'T' && *rest != 't' && *rest != ' ')
-        return false;
-    rest++;
-    while (*rest == ' ' || *rest == '\t')
-        rest++;
-    if (!isdigit((unsigned char)*rest) || sscanf(rest, "%2d:%2d:%2d%n", &h, &mi, &s, &used) != 3 ||
-        h > 23 || mi > 59 || s > 60)
-        return false;
-    rest += used;
-    if (*rest == '.')
-        for (rest++; isdigit((unsigned char)*rest);)
-            rest++;
-    while (*rest == ' ' || *rest == '\t')
-        rest++;
-    if (!*rest || !strcmp(rest, "Z"))
+    if (!*at)
         return true;
-    return (*rest == '+' || *rest == '-') && rest[1 + strspn(rest + 1, "0123456789:")] == 0;
+    if (*at != 'T' && *at != 't' && *at != ' ')
+        return false;
+    at++;
+    at += strspn(at, " \t");
+    if (!take_two(&at, 0, 23, ':') || !take_two(&at, 0, 59, ':') || !take_two(&at, 0, 60, 0))
+        return false;
+    if (*at == '.')
+        at += 1 + strspn(at + 1, "0123456789");
+    at += strspn(at, " \t");
+    if (!*at || !strcmp(at, "Z"))
+        return true;
+    return (*at == '+' || *at == '-') && at[1 + strspn(at + 1, "0123456789:")] == 0;
 }
 
 /* [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? */
@@ -129,8 +135,6 @@ enum cf_tag cf_tag_resolve(const char *str, size_t len, struct cf_val *ret_val)
             *ret_val = cf_val_bool(truth);
             return CF_TAG_BOOL;
         }
-        if (len == 2 && !memcmp(str, "<<", 2))
-            return CF_TAG_MERGE;
         f = is_one_of(str, len, nan)     ? NAN
             : is_one_of(str, len, inf)   ? INFINITY
             : is_one_of(str, len, minus) ? -INFINITY
@@ -175,8 +179,13 @@ static struct cf_val scalar(struct loader *l)
     if (e->tag) {
         const char *tag = !strncmp(e->tag, "tag:yaml.org,2002:", 18) ? e->tag + 18 : "";
         if (strcmp(tag, "int") && strcmp(tag, "float") && strcmp(tag, "bool") &&
-            strcmp(tag, "null"))
+            strcmp(tag, "null")) {
+            size_t wrong;
+            if (!strcmp(tag, "binary") &&
+                cf_val_base64_decode(l->run, e->value, e->len, &val, &wrong))
+                return val;
             return copied(l);
+        }
         plain = true;
     }
     if (!plain)
@@ -184,9 +193,15 @@ static struct cf_val scalar(struct loader *l)
     switch (cf_tag_resolve(e->value, e->len, &val)) {
     case CF_TAG_INT:
         return val.kind == CF_INT ? cf_val_float((double)val.i) : val;
+    case CF_TAG_FLOAT:
+        if (!isfinite(val.f) && !l->err.code)
+            (void)cf_fail(&l->err, -EINVAL, "json: unsupported value: %s",
+                          isnan(val.f) ? "NaN"
+                          : val.f < 0  ? "-Inf"
+                                       : "+Inf");
+        return val;
     case CF_TAG_NULL:
     case CF_TAG_BOOL:
-    case CF_TAG_FLOAT:
         return val;
     default:
         return copied(l);

@@ -19,6 +19,8 @@ enum { WIDTH = 80 };
 struct emitter {
     struct cf_text *out;
     size_t line_start; /* of the line that is written, in out */
+    bool pretty;       /* lists in maps are indented */
+    bool unsayable;    /* NaN or an infinity was met, which JSON, on the way to YAML, has not */
 };
 
 static size_t column(const struct emitter *e)
@@ -267,11 +269,11 @@ static void put_string(struct emitter *e, const char *str, size_t len, int inden
 
 static void put_number(struct emitter *e, double f)
 {
-    if (isnan(f) || isinf(f))
-        cf_text_str(e->out, isnan(f) ? ".nan" : f < 0 ? "-.inf" : ".inf");
+    if (!isfinite(f))
+        e->unsayable = true;
     else if (f == floor(f) && fabs(f) < 18446744073709551616.0 &&
              (f > 0 || f >= -9223372036854775808.0))
-        cf_number_json(e->out, f);
+        cf_number_json(e->out, f == 0 ? 0 : f);
     else
         cf_number_float(e->out, f, 'g', -1);
 }
@@ -280,7 +282,11 @@ static void put_number(struct emitter *e, double f)
 
 static bool is_letter(uint32_t r)
 {
-    return r < 0x80 ? isalpha((int)r) != 0 : r >= 0xC0 || r == 0xAA || r == 0xB5 || r == 0xBA;
+    if (r < 0x80)
+        return isalpha((int)r) != 0;
+    bool symbol = (r >= 0x2000 && r < 0x2C00) || (r >= 0xFE00 && r < 0xFE70) ||
+                  (r >= 0x1F000 && r < 0x20000) || r == 0xD7 || r == 0xF7;
+    return !symbol && (r >= 0xC0 || r == 0xAA || r == 0xB5 || r == 0xBA);
 }
 
 static bool is_digit(const char *s, size_t len, size_t at)
@@ -347,7 +353,7 @@ static bool is_empty(struct cf_val val)
 static void put_map_value(struct emitter *e, struct cf_val val, int indent)
 {
     if ((val.kind == CF_LIST || val.kind == CF_MAP) && !is_empty(val)) {
-        put_node(e, val, val.kind == CF_MAP ? indent + 2 : indent, false);
+        put_node(e, val, val.kind == CF_MAP || e->pretty ? indent + 2 : indent, false);
         return;
     }
     cf_text_char(e->out, ' ');
@@ -447,11 +453,22 @@ static void put_node(struct emitter *e, struct cf_val val, int indent, bool comp
     }
 }
 
-void cf_document_put(struct cf_text *out, struct cf_val val)
+static bool put_document(struct cf_text *out, struct cf_val val, bool pretty)
 {
-    struct emitter e = {out, out->len};
+    struct emitter e = {out, out->len, pretty, false};
     put_node(&e, val, 0, true);
     cf_text_char(out, '\n');
+    return !e.unsayable;
+}
+
+bool cf_document_put(struct cf_text *out, struct cf_val val)
+{
+    return put_document(out, val, false);
+}
+
+bool cf_document_put_pretty(struct cf_text *out, struct cf_val val)
+{
+    return put_document(out, val, true);
 }
 
 const char *cf_json_field(struct cf_run *run, const char *name)

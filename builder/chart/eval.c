@@ -3,6 +3,7 @@
 #include "func.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 enum { FEW_ARGS = 8 };
@@ -167,7 +168,7 @@ static bool fits_constant(char letter, const struct cf_node *node, struct cf_val
         return true;
     }
     if (val->kind == CF_FLOAT) {
-        if (val->f != (double)(int64_t)val->f)
+        if (!(fabs(val->f) < 9223372036854775808.0) || val->f != (double)(int64_t)val->f)
             return false;
         *val = cf_val_int((int64_t)val->f);
     }
@@ -206,9 +207,11 @@ static void check_args(struct cf_exec *x, const struct cf_node *command, const s
 {
     const char *signature = func->signature, *star = strchr(signature, '*');
     size_t fixed = star ? (size_t)(star - signature) : strlen(signature);
-    if (count < fixed || (count > fixed && !star))
+    if (count < fixed || (count > fixed && !star)) {
+        x->node = command->args[0];
         FAIL(x, "wrong number of args for %s: want %s%zu got %zu", func->name,
              star ? "at least " : "", fixed, count);
+    }
     for (size_t i = 0; i < count; i++) {
         char letter = i < fixed ? signature[i] : star[1];
         const struct cf_node *node = i + 1 < command->arg_count ? command->args[i + 1] : NULL;
@@ -242,12 +245,15 @@ static struct cf_val eval_function(struct cf_exec *x, struct cf_val dot,
     if (func->signature[0] == '&') /* "&and", "&or" */
         return eval_logic(x, dot, command, func->signature[1] == 'o', final);
     args = eval_args(x, dot, command, final, few, &count);
-    x->node = word;
     check_args(x, command, func, args, count);
     x->node = command;
     const struct cf_func *before = x->func;
     x->func = func;
-    cf_run_step(x->run, 1);
+    uint64_t work = 1;
+    for (size_t i = 0; i < count; i++)
+        if (args[i].kind == CF_STRING)
+            work += args[i].len / 128;
+    cf_run_step(x->run, work);
     struct cf_val val = func->call(x, args, count);
     x->func = before;
     return val;
@@ -345,6 +351,7 @@ static struct cf_val eval_arg(struct cf_exec *x, struct cf_val dot, const struct
     struct cf_node *const args[] = {(struct cf_node *)node};
     const struct cf_node command = {
         .type = CF_N_COMMAND, .pos = node->pos, .arg_count = 1, .args = (struct cf_node **)args};
+    x->node = node;
     switch (node->type) {
     case CF_N_DOT:
         return dot;

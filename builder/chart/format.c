@@ -19,7 +19,7 @@ static void put_padded(struct cf_text *out, const struct spec *spec, const char 
     size_t runes = cf_rune_count(str, len);
     size_t fill = spec->width > 0 && (size_t)spec->width > runes ? (size_t)spec->width - runes : 0;
     if (fill && !spec->minus)
-        cf_text_fill(out, ' ', fill);
+        cf_text_fill(out, spec->zero ? '0' : ' ', fill);
     cf_text_add(out, str, len);
     if (fill && spec->minus)
         cf_text_fill(out, ' ', fill);
@@ -54,7 +54,7 @@ static bool is_printable(uint32_t rune)
            !(rune >= 0xFFF0 && rune < 0xFFFC) && (rune & 0xFFFE) != 0xFFFE && rune < 0xE0000;
 }
 
-static void put_quoted_rune(struct cf_text *out, uint32_t rune, char quote)
+static void put_quoted_rune(struct cf_text *out, uint32_t rune, char quote, bool ascii)
 {
     static const char escaped[] = "\a\b\f\n\r\t\v", names[] = "abfnrtv";
     const char *found = rune && rune < 0x20 ? strchr(escaped, (int)rune) : NULL;
@@ -64,14 +64,14 @@ static void put_quoted_rune(struct cf_text *out, uint32_t rune, char quote)
     } else if (found) {
         cf_text_char(out, '\\');
         cf_text_char(out, names[found - escaped]);
-    } else if (is_printable(rune)) {
+    } else if (is_printable(rune) && (!ascii || rune < 0x80)) {
         cf_text_rune(out, rune);
     } else {
         cf_text_printf(out, rune < 0x80 ? "\\x%02x" : rune < 0x10000 ? "\\u%04x" : "\\U%08x", rune);
     }
 }
 
-void cf_format_quote(struct cf_text *out, const char *str, size_t len)
+static void put_quoted(struct cf_text *out, const char *str, size_t len, bool ascii)
 {
     int width;
     cf_text_char(out, '"');
@@ -80,9 +80,14 @@ void cf_format_quote(struct cf_text *out, const char *str, size_t len)
         if (rune == CF_RUNE_ERROR && width == 1)
             cf_text_printf(out, "\\x%02x", (uint8_t)str[i]);
         else
-            put_quoted_rune(out, rune, '"');
+            put_quoted_rune(out, rune, '"', ascii);
     }
     cf_text_char(out, '"');
+}
+
+void cf_format_quote(struct cf_text *out, const char *str, size_t len)
+{
+    put_quoted(out, str, len, false);
 }
 
 void cf_format_duration(struct cf_text *out, int64_t nanoseconds)
@@ -171,13 +176,18 @@ static void put_int(struct cf_text *out, const struct spec *spec, struct cf_val 
     case 'q':
     case 'U':
         cf_text_init(&text, out->run);
-        if (spec->verb == 'U')
+        if (spec->verb == 'U') {
             cf_text_printf(&text, "U+%04llX", (unsigned long long)u);
-        else if (spec->verb == 'c')
+            if (spec->sharp && u <= 0x10FFFF && is_printable((uint32_t)u)) {
+                cf_text_str(&text, " '");
+                cf_text_rune(&text, (uint32_t)u);
+                cf_text_char(&text, '\'');
+            }
+        } else if (spec->verb == 'c')
             cf_text_rune(&text, (uint32_t)u);
         else {
             cf_text_char(&text, '\'');
-            put_quoted_rune(&text, (uint32_t)u, '\'');
+            put_quoted_rune(&text, (uint32_t)u, '\'', spec->plus);
             cf_text_char(&text, '\'');
         }
         put_padded(out, spec, text.data, text.len);
@@ -210,6 +220,9 @@ static void put_float(struct cf_text *out, const struct spec *spec, struct cf_va
     int precision = spec->precision < 0 && verb != 'g' ? 6 : spec->precision;
     cf_text_init(&text, out->run);
     cf_number_float(&text, val.f, verb, precision > 300 ? 300 : precision);
+    for (size_t i = 0; i < text.len && (spec->verb == 'E' || spec->verb == 'G'); i++)
+        if (text.data[i] == 'e')
+            text.data[i] = 'E';
     bool signed_text = text.data[0] == '-' || text.data[0] == '+';
     if (text.data[0] == '+' && spec->verb != 'v') {
         struct spec plus = *spec;
@@ -250,6 +263,15 @@ static size_t cut(const struct spec *spec, const char *str, size_t len)
     return at;
 }
 
+/* One line that a raw string of Go can hold. */
+static bool is_line(const char *str, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (((uint8_t)str[i] < ' ' && str[i] != '\t') || str[i] == 0x7F)
+            return false;
+    return cf_utf8_valid(str, len);
+}
+
 static void put_string(struct cf_text *out, const struct spec *spec, struct cf_val val)
 {
     struct cf_text text;
@@ -271,17 +293,19 @@ static void put_string(struct cf_text *out, const struct spec *spec, struct cf_v
             bad_verb(out, spec, val);
             return;
         }
-        if (spec->sharp) {
-            cf_format_quote(out, val.str, val.len);
-            return;
-        }
         put_padded(out, spec, val.str, len);
         return;
     case 's':
         put_padded(out, spec, val.str, len);
         return;
     case 'q':
-        cf_format_quote(&text, val.str, len);
+        if (spec->sharp && !memchr(val.str, '`', len) && is_line(val.str, len)) {
+            cf_text_char(&text, '`');
+            cf_text_add(&text, val.str, len);
+            cf_text_char(&text, '`');
+        } else {
+            put_quoted(&text, val.str, len, spec->plus);
+        }
         put_padded(out, spec, text.data, text.len);
         return;
     case 'x':
@@ -349,10 +373,53 @@ static bool put_stringer(struct cf_text *out, const struct spec *spec, struct cf
     return true;
 }
 
+/* %#v: as a Go program would write the value. */
+static void put_syntax(struct cf_text *out, struct cf_val val)
+{
+    cf_run_check_stack(out->run);
+    cf_run_step(out->run, 1);
+    switch (val.kind) {
+    case CF_NIL:
+        cf_text_str(out, "interface {}(nil)");
+        return;
+    case CF_STRING:
+        cf_format_quote(out, val.str, val.len);
+        return;
+    case CF_LIST:
+        cf_text_printf(out, "%s{", cf_val_type_name(val));
+        for (size_t i = 0; i < val.seq->count; i++) {
+            cf_text_str(out, i ? ", " : "");
+            put_syntax(out, val.seq->items[i]);
+        }
+        cf_text_char(out, '}');
+        return;
+    case CF_MAP:
+        cf_text_printf(out, "%s{", cf_val_type_name(val));
+        for (size_t i = 0; i < val.dict->count; i++) {
+            const struct cf_entry *e = &val.dict->entries[i];
+            cf_text_str(out, i ? ", " : "");
+            if (val.type == CF_T_STRUCT)
+                cf_text_add(out, e->key, e->key_len);
+            else
+                cf_format_quote(out, e->key, e->key_len);
+            cf_text_char(out, ':');
+            put_syntax(out, e->val);
+        }
+        cf_text_char(out, '}');
+        return;
+    default:
+        cf_format_value(out, val);
+    }
+}
+
 static void put(struct cf_text *out, const struct spec *spec, struct cf_val val, unsigned depth)
 {
     cf_run_check_stack(out->run);
     cf_run_step(out->run, 1);
+    if (spec->sharp && spec->verb == 'v' && val.kind != CF_NIL) {
+        put_syntax(out, val);
+        return;
+    }
     if (put_stringer(out, spec, val))
         return;
     switch (val.kind) {
@@ -415,6 +482,7 @@ struct formatter {
     size_t len, at;
     const struct cf_val *args;
     size_t count, used;
+    bool bad_index;
 };
 
 /* Digits, or "*" for the next argument; -1: neither. */
@@ -475,8 +543,11 @@ static void take_index(struct formatter *f)
         !(end = memchr(f->format + f->at, ']', f->len - f->at)))
         return;
     const char *digits = f->format + f->at + 1;
-    if (cf_number_parse_int(digits, (size_t)(end - digits), 10, &n) && n > 0)
+    if (cf_number_parse_int(digits, (size_t)(end - digits), 10, &n) && n > 0 &&
+        (uint64_t)n <= f->count)
         f->used = (size_t)n - 1;
+    else
+        f->bad_index = true;
     f->at = (size_t)(end - f->format) + 1;
 }
 
@@ -505,10 +576,11 @@ static void put_directive(struct formatter *f)
         cf_text_char(f->out, '%');
         return;
     }
-    if (f->used >= f->count) {
+    if (f->bad_index || f->used >= f->count) {
         cf_text_str(f->out, "%!");
         cf_text_rune(f->out, spec.verb);
-        cf_text_str(f->out, "(MISSING)");
+        cf_text_str(f->out, f->bad_index ? "(BADINDEX)" : "(MISSING)");
+        f->bad_index = false;
         return;
     }
     struct cf_val arg = f->args[f->used++];
@@ -525,7 +597,7 @@ static void put_directive(struct formatter *f)
 void cf_format_printf(struct cf_text *out, const char *format, size_t len,
                       const struct cf_val *args, size_t count)
 {
-    struct formatter f = {out, format, len, 0, args, count, 0};
+    struct formatter f = {out, format, len, 0, args, count, 0, false};
     while (f.at < len) {
         const char *percent = memchr(format + f.at, '%', len - f.at);
         size_t end = percent ? (size_t)(percent - format) : len;

@@ -37,6 +37,12 @@ _Noreturn void cf_func_fail_message(struct cf_exec *x, const char *message);
 
 #define CF_FUNC(name) static struct cf_val name(struct cf_exec *x, const struct cf_val *a, size_t n)
 #define CF_UNUSED (void)x, (void)a, (void)n
+/* Two rows of a table: a function of Sprig, and its "must" form, which is the same here. */
+#define CF_FUNC_AND_MUST(name, must, signature, call) \
+    {name, signature, call},                          \
+    {                                                 \
+        must, signature, call                         \
+    }
 
 /* spf13/cast: what ToInt64 and ToFloat64 make of anything; 0 of what is no number. */
 int64_t cf_val_to_int(struct cf_val val);

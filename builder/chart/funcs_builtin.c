@@ -26,7 +26,8 @@ static bool equal(struct cf_exec *x, struct cf_val a, struct cf_val b)
         cf_func_fail(x, "incompatible types for comparison");
     if (!basic(a)) {
         if (a.kind == CF_LIST || a.kind == CF_MAP || a.kind == CF_STRING || a.kind == CF_FILES)
-            cf_func_fail(x, "non-comparable type %s: %s", cf_val_kind_name(a), cf_val_type_name(a));
+            cf_func_fail(x, "non-comparable type %.200s: %s", cf_format_str(x->run, a).str,
+                         cf_val_type_name(a));
         return a.kind == b.kind && cf_val_deep_equal(x->run, a, b);
     }
     a.type = b.type = CF_T_PLAIN;
@@ -113,7 +114,12 @@ static struct cf_val index_one(struct cf_exec *x, struct cf_val val, struct cf_v
         if (key.kind != CF_STRING)
             cf_func_fail(x, "value has type %s; should be string", cf_val_type_name(key));
         const struct cf_val *found = cf_dict_get(val.dict, key.str, key.len);
-        return found ? *found : val.type == CF_T_STRINGS ? cf_val_str("", 0) : CF_NIL_VAL;
+        struct cf_val got = found                      ? *found
+                            : val.type == CF_T_STRINGS ? cf_val_str("", 0)
+                                                       : CF_NIL_VAL;
+        if (got.kind == CF_NIL)
+            got.type = CF_T_INTERFACE;
+        return got;
     }
     if (val.kind != CF_LIST && val.kind != CF_STRING) {
         if (val.kind == CF_NIL)
@@ -166,10 +172,6 @@ static void slice_bounds(struct cf_exec *x, const struct cf_val *a, size_t n, si
 CF_FUNC(f_slice)
 {
     size_t bounds[2];
-    if (a[0].kind == CF_STRING) {
-        slice_bounds(x, a, n, a[0].len, bounds);
-        return cf_val_copy_str(x->run, a[0].str + bounds[0], bounds[1] - bounds[0]);
-    }
     if (a[0].kind != CF_LIST)
         cf_func_fail(x, "list should be type of slice or array but %s", cf_val_kind_name(a[0]));
     struct cf_val rest[3];
@@ -268,7 +270,9 @@ CF_FUNC(f_js)
 CF_FUNC(f_call)
 {
     CF_UNUSED;
-    cf_func_fail(x, "call of nil");
+    if (a[0].kind == CF_NIL)
+        cf_func_fail(x, "call of nil");
+    cf_func_fail(x, "non-function of type %s", cf_val_type_name(a[0]));
 }
 
 /* Evaluated by the executor itself. */

@@ -161,6 +161,7 @@ CF_FUNC(f_bcrypt)
 {
     CF_UNUSED;
     char hash[128];
+    cf_run_step(x->run, CF_RUN_LOOK); /* it takes long */
     if (cf_crypto_bcrypt(a[0].str, hash) < 0)
         cf_func_fail(x, "bcrypt is not to be had here");
     return cf_val_copy_str(x->run, hash, strlen(hash));
@@ -235,6 +236,7 @@ CF_FUNC(f_derive_password)
     cf_text_str(&salt, scope);
     put_big(&salt, a[3].len);
     cf_text_add(&salt, a[3].str, a[3].len);
+    cf_run_step(x->run, CF_RUN_LOOK); /* it takes long */
     if (cf_crypto_scrypt(a[2].str, salt.data, salt.len, key) < 0)
         cf_func_fail(x, "failed to derive password");
     cf_text_init(&salt, x->run);
@@ -278,6 +280,7 @@ CF_FUNC(f_gen_private_key)
 {
     CF_UNUSED;
     struct cf_buf pem = CF_BUF_INIT;
+    cf_run_step(x->run, CF_RUN_LOOK); /* it takes long */
     if (cf_crypto_private_key(a[0].len ? a[0].str : "none", &pem) < 0) {
         cf_buf_done(&pem);
         return cf_val_cstr(cf_run_format(x->run, "Unknown type %s", a[0].str));
@@ -299,6 +302,7 @@ static struct cf_val certificate(struct cf_exec *x, const struct cf_cert_options
 {
     struct cf_buf cert = CF_BUF_INIT, key = CF_BUF_INIT;
     struct cf_error err = {0};
+    cf_run_step(x->run, CF_RUN_LOOK); /* it takes long */
     if (cf_crypto_certificate(options, &cert, &key, &err) < 0) {
         cf_buf_done(&cert);
         cf_buf_done(&key);

@@ -176,14 +176,25 @@ CF_FUNC(f_must_modify)
     return modify(x, a, true);
 }
 
+/* As a time.Duration, at most what one holds. */
+static int64_t nanoseconds(int64_t seconds)
+{
+    int64_t result;
+    if (__builtin_mul_overflow(seconds, (int64_t)1000000000, &result))
+        return seconds < 0 ? INT64_MIN : INT64_MAX;
+    return result;
+}
+
 /* The duration of a number of seconds, as text. */
 CF_FUNC(f_duration)
 {
     CF_UNUSED;
     struct cf_text text;
-    int64_t seconds = cf_val_to_int(a[0]);
+    /* Only a text or an int64 counts: of an int, as a number of a template is, Sprig makes 0s. */
+    bool counts = a[0].kind == CF_STRING || (a[0].kind == CF_INT && a[0].type == CF_T_INT64);
+    int64_t seconds = counts ? cf_val_to_int(a[0]) : 0;
     cf_text_init(&text, x->run);
-    cf_format_duration(&text, seconds > 9000000000 ? INT64_MAX : seconds * 1000000000);
+    cf_format_duration(&text, nanoseconds(seconds));
     return cf_val_text(&text);
 }
 
@@ -192,7 +203,7 @@ CF_FUNC(f_ago)
     CF_UNUSED;
     struct cf_text text;
     cf_text_init(&text, x->run);
-    cf_format_duration(&text, (x->engine->now - time_of(x, a[0], false).time->sec) * 1000000000);
+    cf_format_duration(&text, nanoseconds(x->engine->now - time_of(x, a[0], false).time->sec));
     return cf_val_text(&text);
 }
 
@@ -209,7 +220,7 @@ CF_FUNC(f_duration_round)
     else if (a[0].kind == CF_INT)
         by = a[0].i;
     else if (a[0].kind == CF_TIME)
-        by = (x->engine->now - a[0].time->sec) * 1000000000;
+        by = nanoseconds(x->engine->now - a[0].time->sec);
     uint64_t seconds = (uint64_t)llabs(by / 1000000000);
     for (size_t i = 0; i < 6; i++)
         if (seconds >= units[i].seconds) {

@@ -143,12 +143,12 @@ void cf_dict_merge(struct cf_run *run, struct cf_dict *dst, const struct cf_dict
 static struct cf_val merge(struct cf_exec *x, const struct cf_val *a, size_t n, bool overwrite)
 {
     for (size_t i = 1; i < n; i++) {
-        if (a[0].kind == CF_NIL)
+        if (a[0].kind == CF_NIL && dict_of(a[i])->count)
             cf_func_fail(x, "assignment to entry in nil map");
-        if (a[i].kind == CF_MAP)
+        if (a[i].kind == CF_MAP && a[0].kind == CF_MAP)
             cf_dict_merge(x->run, a[0].dict, a[i].dict, overwrite);
     }
-    return a[0];
+    return a[0].kind == CF_NIL ? cf_val_map(x->run, 0) : a[0];
 }
 
 CF_FUNC(f_merge)
@@ -191,11 +191,6 @@ CF_FUNC(f_dig)
     return at;
 }
 
-#define BOTH(name, must, signature, call) \
-    {name, signature, call},              \
-    {                                     \
-        must, signature, call             \
-    }
 const struct cf_func cf_funcs_dicts[] = {
     {"dict", "*a", f_dict},
     {"get", "ms", f_get},
@@ -207,9 +202,9 @@ const struct cf_func cf_funcs_dicts[] = {
     {"values", "m", f_values},
     {"pick", "m*s", f_pick},
     {"omit", "m*s", f_omit},
-    BOTH("merge", "mustMerge", "m*m", f_merge),
-    BOTH("mergeOverwrite", "mustMergeOverwrite", "m*m", f_merge_overwrite),
-    BOTH("deepCopy", "mustDeepCopy", "a", f_deep_copy),
+    CF_FUNC_AND_MUST("merge", "mustMerge", "m*m", f_merge),
+    CF_FUNC_AND_MUST("mergeOverwrite", "mustMergeOverwrite", "m*m", f_merge_overwrite),
+    CF_FUNC_AND_MUST("deepCopy", "mustDeepCopy", "a", f_deep_copy),
     {"dig", "a*a", f_dig},
     {NULL},
 };

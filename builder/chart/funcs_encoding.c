@@ -45,15 +45,28 @@ CF_FUNC(f_b32dec)
     return decoded(x, good, val, "base32", at);
 }
 
+/* What JSON cannot say is no text at all. */
+static struct cf_val yaml(struct cf_exec *x, struct cf_val val,
+                          bool (*put)(struct cf_text *out, struct cf_val val))
+{
+    struct cf_text text;
+    cf_text_init(&text, x->run);
+    if (!put(&text, val))
+        return cf_val_str("", 0);
+    text.data[--text.len] = 0;
+    return cf_val_text(&text);
+}
+
 CF_FUNC(f_to_yaml)
 {
     CF_UNUSED;
-    struct cf_text text;
-    cf_text_init(&text, x->run);
-    cf_document_put(&text, a[0]);
-    if (text.len && text.data[text.len - 1] == '\n')
-        text.data[--text.len] = 0;
-    return cf_val_text(&text);
+    return yaml(x, a[0], cf_document_put);
+}
+
+CF_FUNC(f_to_yaml_pretty)
+{
+    CF_UNUSED;
+    return yaml(x, a[0], cf_document_put_pretty);
 }
 
 /* Failures come as a map with the one key Error. */
@@ -71,45 +84,45 @@ static struct cf_val error_list(struct cf_exec *x, const char *why)
     return list;
 }
 
+/* False, with the message that Helm has for it, when text is none. */
+static bool load(struct cf_exec *x, struct cf_val text, bool json, enum cf_kind wanted,
+                 struct cf_val *ret_val, const char **ret_why)
+{
+    const char *why = "";
+    int r = json ? cf_document_load_json(x->run, text.str, text.len, ret_val, &why)
+                 : cf_document_load(x->run, text.str, text.len, ret_val, &why);
+    if (r < 0) {
+        *ret_why =
+            json ? why : cf_run_format(x->run, "error converting YAML to JSON: yaml: %s", why);
+        return false;
+    }
+    if (ret_val->kind == CF_NIL)
+        *ret_val = wanted == CF_MAP ? cf_val_map(x->run, 0) : cf_val_list(x->run, 0);
+    if (ret_val->kind == wanted)
+        return true;
+    *ret_why = cf_run_format(x->run, "%sjson: cannot unmarshal %s into Go value of type %s",
+                             json ? "" : "error unmarshaling JSON: while decoding JSON: ",
+                             ret_val->kind == CF_STRING ? "string"
+                             : ret_val->kind == CF_LIST ? "array"
+                             : ret_val->kind == CF_MAP  ? "object"
+                             : ret_val->kind == CF_BOOL ? "bool"
+                                                        : "number",
+                             wanted == CF_MAP ? "map[string]interface {}" : "[]interface {}");
+    return false;
+}
+
 static struct cf_val load_map(struct cf_exec *x, struct cf_val text, bool json)
 {
     struct cf_val val;
-    const char *why = "";
-    int r = json ? cf_document_load_json(x->run, text.str, text.len, &val, &why)
-                 : cf_document_load(x->run, text.str, text.len, &val, &why);
-    if (r < 0)
-        return error_map(
-            x, json ? why : cf_run_format(x->run, "error converting YAML to JSON: yaml: %s", why));
-    if (val.kind == CF_NIL)
-        return cf_val_map(x->run, 0);
-    if (val.kind != CF_MAP)
-        return error_map(
-            x,
-            cf_run_format(
-                x->run, "%sjson: cannot unmarshal %s into Go value of type map[string]interface {}",
-                json ? "" : "error unmarshaling JSON: while decoding JSON: ",
-                val.kind == CF_STRING ? "string"
-                : val.kind == CF_LIST ? "array"
-                : val.kind == CF_BOOL ? "bool"
-                                      : "number"));
-    return val;
+    const char *why;
+    return load(x, text, json, CF_MAP, &val, &why) ? val : error_map(x, why);
 }
 
 static struct cf_val load_list(struct cf_exec *x, struct cf_val text, bool json)
 {
     struct cf_val val;
-    const char *why = "";
-    int r = json ? cf_document_load_json(x->run, text.str, text.len, &val, &why)
-                 : cf_document_load(x->run, text.str, text.len, &val, &why);
-    if (r < 0)
-        return error_list(
-            x, json ? why : cf_run_format(x->run, "error converting YAML to JSON: yaml: %s", why));
-    if (val.kind == CF_NIL)
-        return cf_val_list(x->run, 0);
-    if (val.kind != CF_LIST)
-        return error_list(x, "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
-                             "into Go value of type []interface {}");
-    return val;
+    const char *why;
+    return load(x, text, json, CF_LIST, &val, &why) ? val : error_list(x, why);
 }
 
 CF_FUNC(f_from_yaml)
@@ -151,8 +164,8 @@ static struct cf_val json(struct cf_exec *x, struct cf_val val, const char *inde
 {
     struct cf_text text;
     cf_text_init(&text, x->run);
-    cf_document_put_json(&text, val, indent, escape);
-    return cf_val_text(&text);
+    return cf_document_put_json(&text, val, indent, escape) ? cf_val_text(&text)
+                                                            : cf_val_str("", 0);
 }
 
 CF_FUNC(f_to_json)
@@ -179,7 +192,9 @@ CF_FUNC(f_to_toml)
     struct cf_text text;
     cf_text_init(&text, x->run);
     if (!cf_document_put_toml(&text, a[0]))
-        return cf_val_cstr("toml: cannot encode this value");
+        return cf_val_cstr(a[0].kind == CF_MAP
+                               ? "toml: cannot encode this value"
+                               : "toml: top-level values must be Go maps or structs");
     return cf_val_text(&text);
 }
 
@@ -190,6 +205,7 @@ const struct cf_func cf_funcs_encoding[] = {
     {"b32dec", "s", f_b32dec},
     {"toYaml", "a", f_to_yaml},
     {"mustToYaml", "a", f_to_yaml},
+    {"toYamlPretty", "a", f_to_yaml_pretty},
     {"fromYaml", "s", f_from_yaml},
     {"fromYamlArray", "s", f_from_yaml_array},
     {"fromJson", "s", f_from_json},
@@ -202,5 +218,6 @@ const struct cf_func cf_funcs_encoding[] = {
     {"toRawJson", "a", f_to_raw_json},
     {"mustToRawJson", "a", f_to_raw_json},
     {"toToml", "a", f_to_toml},
+    {"mustToToml", "a", f_to_toml},
     {NULL},
 };

@@ -51,14 +51,14 @@ CF_FUNC(f_rest)
 {
     CF_UNUSED;
     struct cf_seq *seq = list_of(x, a[0], "rest");
-    return seq->count ? sublist(x, seq, 1, seq->count) : CF_NIL_VAL;
+    return sublist(x, seq, seq->count ? 1 : 0, seq->count);
 }
 
 CF_FUNC(f_initial)
 {
     CF_UNUSED;
     struct cf_seq *seq = list_of(x, a[0], "initial");
-    return seq->count ? sublist(x, seq, 0, seq->count - 1) : CF_NIL_VAL;
+    return sublist(x, seq, 0, seq->count ? seq->count - 1 : 0);
 }
 
 CF_FUNC(f_append)
@@ -235,28 +235,23 @@ CF_FUNC(f_seq)
     return cf_val_text(&text);
 }
 
-#define BOTH(name, must, signature, call) \
-    {name, signature, call},              \
-    {                                     \
-        must, signature, call             \
-    }
 const struct cf_func cf_funcs_lists[] = {
     {"list", "*a", f_list},
     {"tuple", "*a", f_list},
-    BOTH("first", "mustFirst", "a", f_first),
-    BOTH("last", "mustLast", "a", f_last),
-    BOTH("rest", "mustRest", "a", f_rest),
-    BOTH("initial", "mustInitial", "a", f_initial),
-    BOTH("append", "mustAppend", "aa", f_append),
-    BOTH("push", "mustPush", "aa", f_append),
-    BOTH("prepend", "mustPrepend", "aa", f_prepend),
+    CF_FUNC_AND_MUST("first", "mustFirst", "a", f_first),
+    CF_FUNC_AND_MUST("last", "mustLast", "a", f_last),
+    CF_FUNC_AND_MUST("rest", "mustRest", "a", f_rest),
+    CF_FUNC_AND_MUST("initial", "mustInitial", "a", f_initial),
+    CF_FUNC_AND_MUST("append", "mustAppend", "aa", f_append),
+    CF_FUNC_AND_MUST("push", "mustPush", "aa", f_append),
+    CF_FUNC_AND_MUST("prepend", "mustPrepend", "aa", f_prepend),
     {"concat", "*a", f_concat},
-    BOTH("reverse", "mustReverse", "a", f_reverse),
-    BOTH("compact", "mustCompact", "a", f_compact),
-    BOTH("uniq", "mustUniq", "a", f_uniq),
-    BOTH("without", "mustWithout", "a*a", f_without),
-    BOTH("has", "mustHas", "aa", f_has),
-    BOTH("chunk", "mustChunk", "ia", f_chunk),
+    CF_FUNC_AND_MUST("reverse", "mustReverse", "a", f_reverse),
+    CF_FUNC_AND_MUST("compact", "mustCompact", "a", f_compact),
+    CF_FUNC_AND_MUST("uniq", "mustUniq", "a", f_uniq),
+    CF_FUNC_AND_MUST("without", "mustWithout", "a*a", f_without),
+    CF_FUNC_AND_MUST("has", "mustHas", "aa", f_has),
+    CF_FUNC_AND_MUST("chunk", "mustChunk", "ia", f_chunk),
     {"sortAlpha", "a", f_sort_alpha},
     {"until", "i", f_until},
     {"untilStep", "iii", f_until_step},

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sprig's arithmetic: int64 by default, float64 for the names that end in f. */
+#include "format.h"
 #include "func.h"
+#include "number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,10 +29,9 @@ CF_FUNC(f_float64)
 CF_FUNC(f_to_decimal)
 {
     CF_UNUSED;
-    struct cf_val text = a[0];
-    if (text.kind == CF_STRING)
-        return cf_val_int64(strtoll(text.str, NULL, 8));
-    return cf_val_int64(cf_val_to_int(a[0]));
+    struct cf_val text = cf_format_str(x->run, a[0]);
+    int64_t octal;
+    return cf_val_int64(cf_number_parse_int(text.str, text.len, 8, &octal) ? octal : 0);
 }
 
 CF_FUNC(f_add)
@@ -146,16 +147,19 @@ CF_FUNC(f_mulf)
     return decimal(product);
 }
 
+/* Sprig's decimals keep 16 digits behind the point. */
 CF_FUNC(f_divf)
 {
-    double rest = cf_val_to_float(a[0]);
+    long double rest = (long double)cf_val_to_float(a[0]);
+    char buf[512];
     for (size_t i = 1; i < n; i++) {
         double by = cf_val_to_float(a[i]);
         if (by == 0)
             cf_func_fail(x, "decimal division by 0");
-        rest /= by;
+        snprintf(buf, sizeof buf, "%.16Lf", rest / (long double)by);
+        rest = strtold(buf, NULL);
     }
-    return decimal(rest);
+    return cf_val_float((double)rest);
 }
 
 CF_FUNC(f_maxf)

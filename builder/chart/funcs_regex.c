@@ -20,7 +20,7 @@ static bool match(struct cf_exec *x, const struct cf_regex *regex, struct cf_val
                   struct cf_match *ret_match)
 {
     int r = cf_regex_match(regex, s.str, s.len, from, ret_match);
-    cf_run_step(x->run, 1);
+    cf_run_step(x->run, 64 + (s.len - from) / 16);
     if (r < 0)
         cf_func_fail(x, "the regular expression takes too many steps");
     return r > 0;
@@ -199,19 +199,15 @@ CF_FUNC(f_quote_meta)
     return cf_val_text(&out);
 }
 
-#define BOTH(name, must, signature, call) \
-    {name, signature, call},              \
-    {                                     \
-        must, signature, call             \
-    }
 const struct cf_func cf_funcs_regex[] = {
     {"regexMatch", "ss", f_match},
     {"mustRegexMatch", "ss", f_must_match},
-    BOTH("regexFind", "mustRegexFind", "ss", f_find),
-    BOTH("regexFindAll", "mustRegexFindAll", "ssi", f_find_all),
-    BOTH("regexReplaceAll", "mustRegexReplaceAll", "sss", f_replace_all),
-    BOTH("regexReplaceAllLiteral", "mustRegexReplaceAllLiteral", "sss", f_replace_all_literal),
-    BOTH("regexSplit", "mustRegexSplit", "ssi", f_split),
+    CF_FUNC_AND_MUST("regexFind", "mustRegexFind", "ss", f_find),
+    CF_FUNC_AND_MUST("regexFindAll", "mustRegexFindAll", "ssi", f_find_all),
+    CF_FUNC_AND_MUST("regexReplaceAll", "mustRegexReplaceAll", "sss", f_replace_all),
+    CF_FUNC_AND_MUST("regexReplaceAllLiteral", "mustRegexReplaceAllLiteral", "sss",
+                     f_replace_all_literal),
+    CF_FUNC_AND_MUST("regexSplit", "mustRegexSplit", "ssi", f_split),
     {"regexQuoteMeta", "s", f_quote_meta},
     {NULL},
 };

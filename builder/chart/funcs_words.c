@@ -34,11 +34,6 @@ static bool is_upper(uint32_t r)
     return to_lower(r) != r;
 }
 
-static bool is_lower(uint32_t r)
-{
-    return to_upper(r) != r;
-}
-
 static bool is_letter(uint32_t r)
 {
     return r < 0x80 ? isalpha((int)r) : r >= 0xC0 && r != 0xD7 && r != 0xF7;
@@ -150,59 +145,114 @@ static bool is_connector(uint32_t r)
     return r == '-' || r == '_' || is_word_space(r);
 }
 
-/* "http_server" and "HTTPServer-x" as "HttpServer", "HTTPServerX": by xstrings' rules. */
+/* "http_server" as "HttpServer". A leading connector stays, and so do all but one of a run. */
 CF_FUNC(f_camelcase)
 {
     CF_UNUSED;
     struct runes runes = runes_of(x, a[0]);
+    const uint32_t *r = runes.list;
     struct cf_text text;
     size_t i = 0;
     cf_text_init(&text, x->run);
-    for (; i < runes.count && is_connector(runes.list[i]); i++) /* leading ones stay */
-        cf_text_rune(&text, runes.list[i]);
-    bool start = true;
-    for (; i < runes.count; i++) {
-        size_t end = i;
-        while (end < runes.count && is_connector(runes.list[end]))
-            end++;
-        if (end > i) {
-            if (end == runes.count) /* trailing ones too */
-                for (; i < end; i++)
-                    cf_text_rune(&text, runes.list[i]);
-            start = true;
-            i = end - 1;
-            continue;
-        }
-        cf_text_rune(&text, start ? to_upper(runes.list[i]) : runes.list[i]);
-        start = false;
+    for (; i < runes.count && is_connector(r[i]); i++)
+        cf_text_rune(&text, r[i]);
+    for (size_t first = i; i < runes.count; i++) {
+        bool last = i + 1 == runes.count, start = i == first || is_connector(r[i - 1]);
+        if (!is_connector(r[i]))
+            cf_text_rune(&text, start ? to_upper(r[i]) : to_lower(r[i]));
+        else if (last || is_connector(r[i + 1]))
+            cf_text_rune(&text, r[i]);
     }
     return cf_val_text(&text);
 }
 
-/* Words are split at case changes, digits and connectors: "FirstName", "HTTPServer", "no_https2".
- */
+enum word_kind { NO_WORD, NUMBER, CAPITALS, LOWER, CONNECTOR, PUNCTUATION, OTHER };
+
+static enum word_kind kind_of(uint32_t r)
+{
+    return is_connector(r)                                           ? CONNECTOR
+           : r < 0x80 && strchr("!\"#%&'()*,-./:;?@[\\]_{}", (int)r) ? PUNCTUATION
+           : is_upper(r)                                             ? CAPITALS
+           : is_letter(r)                                            ? LOWER
+           : is_digit(r)                                             ? NUMBER
+                                                                     : OTHER;
+}
+
+/* The end of the word that begins at i: a run of one kind; "Http" is one word, "HTTPServer" two. */
+static size_t word_end(const struct runes *runes, size_t i)
+{
+    const enum word_kind kind = kind_of(runes->list[i]);
+    size_t end = i + 1;
+    while (end < runes->count && kind_of(runes->list[end]) == kind)
+        end++;
+    if (kind != CAPITALS || end == runes->count || kind_of(runes->list[end]) != LOWER)
+        return end;
+    if (end > i + 1)
+        return end - 1;
+    while (end < runes->count && kind_of(runes->list[end]) == LOWER)
+        end++;
+    return end;
+}
+
+struct words {
+    const struct runes *runes;
+    struct cf_text *out;
+    char connector;
+    size_t at;
+};
+
+static enum word_kind peek_word(const struct words *w)
+{
+    return w->at < w->runes->count ? kind_of(w->runes->list[w->at]) : NO_WORD;
+}
+
+static enum word_kind put_word(struct words *w)
+{
+    const enum word_kind kind = peek_word(w);
+    for (size_t end = word_end(w->runes, w->at); w->at < end; w->at++) {
+        if (kind == CONNECTOR)
+            cf_text_char(w->out, w->connector);
+        else
+            cf_text_rune(w->out, to_lower(w->runes->list[w->at]));
+    }
+    return kind;
+}
+
+static void put_connector(const struct words *w)
+{
+    const enum word_kind next = peek_word(w);
+    if (next != NO_WORD && next != CONNECTOR && next != PUNCTUATION)
+        cf_text_char(w->out, w->connector);
+}
+
+/* Words in lower case, connected. A number belongs to the word before it ("bld4_floor"), but to the
+ * one behind it where that begins with a small letter ("http_2xx"): by xstrings' rules. */
 static struct cf_val cased(struct cf_exec *x, struct cf_val s, char connector)
 {
-    struct runes runes = runes_of(x, s);
-    const uint32_t *r = runes.list;
+    const struct runes runes = runes_of(x, s);
     struct cf_text text;
+    struct words w = {&runes, &text, connector, 0};
     cf_text_init(&text, x->run);
-    for (size_t i = 0; i < runes.count; i++) {
-        if (is_connector(r[i])) {
-            cf_text_char(&text, connector);
+    while (w.at < runes.count) {
+        enum word_kind kind = put_word(&w);
+        if (kind == CONNECTOR || kind == PUNCTUATION)
             continue;
+        if (kind != NUMBER && peek_word(&w) == NUMBER) {
+            const size_t behind = word_end(&runes, w.at);
+            if (behind < runes.count && kind_of(runes.list[behind]) == LOWER)
+                cf_text_char(&text, connector);
+            else
+                kind = OTHER; /* no small letters follow: the number alone is glued on */
+            (void)put_word(&w);
+            if (kind == OTHER) {
+                put_connector(&w);
+                continue;
+            }
+            kind = NUMBER;
         }
-        bool joined = i && !is_connector(r[i - 1]);
-        bool starts =
-            joined && ((is_upper(r[i]) &&
-                        (!is_upper(r[i - 1]) || (i + 1 < runes.count && is_lower(r[i + 1])))) ||
-                       (is_digit(r[i]) && !is_digit(r[i - 1])) ||
-                       (is_lower(r[i]) && is_digit(r[i - 1]) && i + 1 < runes.count));
-        if (is_digit(r[i]) && joined && is_upper(r[i - 1]))
-            starts = false;
-        if (starts)
-            cf_text_char(&text, connector);
-        cf_text_rune(&text, to_lower(r[i]));
+        while (kind == NUMBER && (peek_word(&w) == LOWER || peek_word(&w) == NUMBER))
+            (void)put_word(&w);
+        put_connector(&w);
     }
     return cf_val_text(&text);
 }
@@ -258,8 +308,9 @@ CF_FUNC(f_abbrevboth)
     return abbrev(x, a[2], a[0].i, a[1].i);
 }
 
-/* goutils.WrapCustom without breaking long words. */
-static struct cf_val wrap(struct cf_exec *x, struct cf_val s, int64_t width, const char *newline)
+/* goutils.WrapCustom. A word that is longer than a line is broken, or goes on beyond it. */
+static struct cf_val wrap(struct cf_exec *x, struct cf_val s, int64_t width, const char *newline,
+                          bool break_words)
 {
     struct cf_text text;
     size_t at = 0, limit = width < 1 ? 1 : (size_t)width;
@@ -272,6 +323,12 @@ static struct cf_val wrap(struct cf_exec *x, struct cf_val s, int64_t width, con
         size_t end = at + limit;
         while (end > at && s.str[end] != ' ')
             end--;
+        if (end == at && break_words) {
+            cf_text_add(&text, s.str + at, limit);
+            cf_text_str(&text, newline);
+            at += limit;
+            continue;
+        }
         if (end == at) {
             const char *space = memchr(s.str + at + limit, ' ', s.len - at - limit);
             if (!space)
@@ -289,13 +346,13 @@ static struct cf_val wrap(struct cf_exec *x, struct cf_val s, int64_t width, con
 CF_FUNC(f_wrap)
 {
     CF_UNUSED;
-    return wrap(x, a[1], a[0].i, "\n");
+    return wrap(x, a[1], a[0].i, "\n", false);
 }
 
 CF_FUNC(f_wrap_with)
 {
     CF_UNUSED;
-    return wrap(x, a[2], a[0].i, a[1].str);
+    return wrap(x, a[2], a[0].i, a[1].str, true);
 }
 
 const struct cf_func cf_funcs_words[] = {

@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- out ---- */
@@ -44,6 +45,7 @@ struct printer {
     struct cf_text *out;
     const char *indent;
     bool escape_html;
+    bool unsayable; /* NaN or an infinity was met */
 };
 
 static void newline(struct printer *p, unsigned depth)
@@ -112,6 +114,7 @@ static void put(struct printer *p, struct cf_val val, unsigned depth)
         cf_text_printf(p->out, "%lld", (long long)val.i);
         break;
     case CF_FLOAT:
+        p->unsayable = p->unsayable || !isfinite(val.f);
         cf_number_json(p->out, val.f);
         break;
     case CF_STRING:
@@ -132,11 +135,12 @@ static void put(struct printer *p, struct cf_val val, unsigned depth)
     }
 }
 
-void cf_document_put_json(struct cf_text *out, struct cf_val val, const char *indent,
+bool cf_document_put_json(struct cf_text *out, struct cf_val val, const char *indent,
                           bool escape_html)
 {
-    struct printer p = {out, indent, escape_html};
+    struct printer p = {out, indent, escape_html, false};
     put(&p, val, 0);
+    return !p.unsayable;
 }
 
 /* ---- in ---- */

@@ -83,7 +83,7 @@ static struct cf_val as_yaml(struct cf_exec *x, const struct cf_files *files, bo
                         secret ? cf_val_base64_encode(x->run, f->data, f->len) : content(f));
     }
     cf_text_init(&text, x->run);
-    cf_document_put(&text, map);
+    (void)cf_document_put(&text, map);
     if (text.len)
         text.data[--text.len] = 0;
     return cf_val_text(&text);
@@ -143,6 +143,14 @@ static bool version_method(struct cf_exec *x, const struct cf_version *v, struct
                                                       : v->original);
         return true;
     }
+    for (int i = 0; i < 3; i++)
+        if (name.len == 3 + strlen(numbers[i]) && !memcmp(name.str, "Inc", 3) &&
+            is((struct cf_name){name.str + 3, name.len - 3}, numbers[i])) {
+            struct cf_version *next = cf_run_alloc(x->run, sizeof *next);
+            *next = cf_version_next(x->run, v, i);
+            *ret_val = (struct cf_val){.kind = CF_SEMVER, .pointer = next};
+            return true;
+        }
     if (is(name, "String")) {
         cf_text_init(&text, x->run);
         cf_version_string(&text, v);

@@ -33,8 +33,8 @@ struct cf_subchart {
     struct cf_val metadata; /* .Chart: a struct */
     struct cf_val values;   /* of values.yaml: a map */
     struct cf_files templates, files;
-    const char *schema; /* values.schema.json, or NULL */
-    size_t schema_len;
+    struct cf_val schema;     /* of values.schema.json; NIL: there is none */
+    const char *schema_wrong; /* why it is no JSON, or NULL */
     struct cf_dependency *dependencies;
     size_t dependency_count;
     bool has_dependencies;

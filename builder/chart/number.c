@@ -122,6 +122,13 @@ bool cf_number_parse_go(const char *str, size_t len, struct cf_val *ret_val)
 static int shortest(double value, char digits[32], int *ret_exponent)
 {
     char buf[40];
+    if (value < 1e15 && value == (double)(int64_t)value) { /* most are whole */
+        int len = snprintf(digits, 32, "%lld", (long long)value);
+        *ret_exponent = len - 1;
+        while (len > 1 && digits[len - 1] == '0')
+            len--;
+        return len;
+    }
     for (int precision = 0; precision <= 16; precision++) {
         snprintf(buf, sizeof buf, "%.*e", precision, value);
         if (strtod(buf, NULL) == value)
@@ -206,6 +213,8 @@ void cf_number_json(struct cf_text *out, double value)
     double size = fabs(value);
     char digits[32];
     int exponent;
+    if (put_special(out, value))
+        return;
     if (size == 0 || (size >= 1e-6 && size < 1e21)) {
         cf_number_float(out, value, 'f', -1);
         return;

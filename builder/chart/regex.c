@@ -2,6 +2,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "regex.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pcre2.h>
 #include <stdlib.h>
@@ -47,11 +48,21 @@ void cf_regex_cache_free(struct cf_regex_cache *cache)
     free(cache);
 }
 
-/* What RE2 does not do. */
+/* Whether the brace at end closes "{2}", "{2,}" or "{2,5}". */
+static bool is_repetition(const char *pattern, size_t end)
+{
+    size_t i = end;
+    while (i && (isdigit((unsigned char)pattern[i - 1]) || pattern[i - 1] == ','))
+        i--;
+    return i > 0 && i < end && pattern[i - 1] == '{' && pattern[i] != ',';
+}
+
+/* What RE2 does not do; possessive repetition ("a++") among it. */
 static const char *find_foreign(const char *pattern, size_t len)
 {
     static const char *const openings[] = {"(?=", "(?!", "(?<=", "(?<!",
                                            "(?>", "(?R", "(?|",  "(?("};
+    bool in_class = false;
     for (size_t i = 0; i < len; i++) {
         if (pattern[i] == '\\') {
             i++;
@@ -59,6 +70,10 @@ static const char *find_foreign(const char *pattern, size_t len)
                 return "invalid escape sequence: a back reference";
             continue;
         }
+        in_class = pattern[i] == '[' || (in_class && pattern[i] != ']');
+        if (!in_class && pattern[i] && i + 1 < len && pattern[i + 1] == '+' &&
+            (strchr("*+?", pattern[i]) || (pattern[i] == '}' && is_repetition(pattern, i))))
+            return "invalid nested repetition operator";
         for (size_t k = 0; pattern[i] == '(' && k < sizeof openings / sizeof *openings; k++)
             if (len - i >= strlen(openings[k]) &&
                 !memcmp(pattern + i, openings[k], strlen(openings[k])))

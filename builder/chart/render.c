@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door: loading, rendering. Source of the rules: Helm's engine (engine.go). */
 #include "render.h"
+#include "semver.h"
 
 #include <cloudfs/io.h>
 
@@ -138,6 +139,23 @@ static void add_job(struct cf_run *run, struct jobs *jobs, struct job job)
     jobs->list[jobs->count++] = job;
 }
 
+/* What Chart.yaml says in kubeVersion. */
+static void check_kube_version(struct cf_run *run, const struct cf_subchart *root,
+                               struct cf_val capabilities)
+{
+    const struct cf_val *wanted = cf_dict_get_str(root->metadata.dict, "KubeVersion");
+    const struct cf_val *kube = cf_dict_get_str(capabilities.dict, "KubeVersion");
+    const char *have = cf_dict_get_str(kube->dict, "Version")->str;
+    struct cf_version version;
+    if (!wanted || wanted->kind != CF_STRING || !wanted->len)
+        return;
+    if (!cf_version_parse(run, have, strlen(have), &version) ||
+        cf_version_matches(run, wanted->str, wanted->len, &version) <= 0)
+        cf_run_throw(run, -EINVAL,
+                     "chart requires kubeVersion: %s which is incompatible with Kubernetes %s",
+                     wanted->str, have);
+}
+
 /* The data of a chart's templates; subcharts see theirs alone. */
 static struct cf_val collect(struct cf_run *run, const struct cf_subchart *chart,
                              struct cf_val vals, struct cf_val release, struct cf_val capabilities,
@@ -227,7 +245,8 @@ static const struct cf_dict *parsed(struct cf_run *run, struct cf_chart *chart,
     if (known)
         return known->pointer;
     struct cf_run *own = &chart->run;
-    own->steps = 0;
+    own->steps = own->next_look = 0;
+    own->deadline = 0;
     if (cf_run_enter(own))
         cf_run_throw(run, own->err.code, "%s", own->err.text);
     const char *name = cf_run_strdup(own, job->name);
@@ -297,8 +316,9 @@ static void render(struct cf_rendering *r, struct cf_chart *chart,
         cf_schema_check(run, root, vals);
     if (root->library)
         cf_run_throw(run, -EINVAL, "library charts are not installable");
-    (void)collect(run, root, vals, cf_render_release(run, options),
-                  cf_render_capabilities(run, options), &jobs);
+    struct cf_val capabilities = cf_render_capabilities(run, options);
+    check_kube_version(run, root, capabilities);
+    (void)collect(run, root, vals, cf_render_release(run, options), capabilities, &jobs);
     run_jobs(r, chart, engine, &jobs);
     collect_crds(r, root, &count);
     r->crd_count = count;

@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { FIRST_CHUNK = 64 << 10, LARGE_CHUNK = 1 << 20, STACK_RESERVE = 192 << 10 };
+enum { FIRST_CHUNK = 64 << 10, LARGE_CHUNK = 1 << 20, STACK_RESERVE = 192 << 10, MAX_SECONDS = 10 };
 
 struct cf_chunk {
     struct cf_chunk *next;
@@ -34,22 +35,34 @@ void cf_run_done(struct cf_run *run)
     memset(run, 0, sizeof *run);
 }
 
-/* The stack of the thread that runs, less a reserve for the libraries that are called. */
-void cf_run_mark_stack(struct cf_run *run)
+/* The end of the thread's stack; NULL when it cannot be told. Asked once: for the main thread the
+ * answer is read out of /proc/self/maps. */
+static const char *stack_end(void)
 {
+    static _Thread_local const char *end;
+    static _Thread_local bool known;
     pthread_attr_t attr;
     void *lowest;
     size_t size;
-    const char *here = __builtin_frame_address(0);
+    if (!known && !pthread_getattr_np(pthread_self(), &attr)) {
+        if (!pthread_attr_getstack(&attr, &lowest, &size))
+            end = lowest;
+        (void)pthread_attr_destroy(&attr);
+    }
+    known = true;
+    return end;
+}
+
+/* Less a reserve for the libraries that are called; and 6 MiB are enough, though the main thread's
+ * may grow to 8 MiB usually. */
+void cf_run_mark_stack(struct cf_run *run)
+{
+    const char *here = __builtin_frame_address(0), *end = stack_end();
     run->stack_limit = here - (1 << 20);
-    if (pthread_getattr_np(pthread_self(), &attr))
-        return;
-    /* The main thread's may grow to 8 MiB usually; more is not needed. */
-    if (!pthread_attr_getstack(&attr, &lowest, &size) && (const char *)lowest < here) {
-        const char *limit = (const char *)lowest + STACK_RESERVE;
+    if (end && end < here) {
+        const char *limit = end + STACK_RESERVE;
         run->stack_limit = here - limit > 6 << 20 ? here - (6 << 20) : limit;
     }
-    (void)pthread_attr_destroy(&attr);
 }
 
 _Noreturn void cf_run_throw(struct cf_run *run, int code, const char *format, ...)
@@ -65,9 +78,18 @@ _Noreturn void cf_run_throw(struct cf_run *run, int code, const char *format, ..
     longjmp(run->trap, 1);
 }
 
-void cf_run_step(struct cf_run *run, uint64_t steps)
+void cf_run_look(struct cf_run *run)
 {
-    run->steps += steps;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    int64_t at = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    if (!run->deadline)
+        run->deadline = at + (int64_t)MAX_SECONDS * 1000000000;
+    if (at > run->deadline)
+        cf_run_throw(run, -EFBIG, "the templates take more than %d seconds", MAX_SECONDS);
+    run->next_look = run->steps + CF_RUN_LOOK;
+    if (run->next_look > run->step_limit)
+        run->next_look = run->step_limit + 1;
     if (run->steps > run->step_limit)
         cf_run_throw(run, -EFBIG, "the templates take too many steps (limit %llu)",
                      (unsigned long long)run->step_limit);
@@ -87,7 +109,7 @@ static void add_chunk(struct cf_run *run, size_t size)
         want = size;
     if (want + sizeof(struct cf_chunk) > run->limit - run->used)
         cf_run_throw(run, -EFBIG, "more than %zu MiB of memory are needed", run->limit >> 20);
-    struct cf_chunk *chunk = calloc(1, sizeof *chunk + want);
+    struct cf_chunk *chunk = malloc(sizeof *chunk + want);
     if (!chunk)
         cf_run_throw(run, -ENOMEM, "out of memory");
     chunk->size = want;
@@ -103,7 +125,7 @@ static void add_chunk(struct cf_run *run, size_t size)
     run->end = chunk->data + want;
 }
 
-void *cf_run_alloc(struct cf_run *run, size_t size)
+static void *allocate(struct cf_run *run, size_t size)
 {
     size = (size + 15) & ~(size_t)15;
     if (size > run->limit)
@@ -119,6 +141,11 @@ void *cf_run_alloc(struct cf_run *run, size_t size)
     return memory;
 }
 
+void *cf_run_alloc(struct cf_run *run, size_t size)
+{
+    return memset(allocate(run, size), 0, size);
+}
+
 void *cf_run_alloc_array(struct cf_run *run, size_t count, size_t size)
 {
     size_t bytes;
@@ -129,9 +156,10 @@ void *cf_run_alloc_array(struct cf_run *run, size_t count, size_t size)
 
 char *cf_run_copy(struct cf_run *run, const char *data, size_t len)
 {
-    char *copy = cf_run_alloc(run, len + 1);
+    char *copy = allocate(run, len + 1);
     if (len)
         memcpy(copy, data, len);
+    copy[len] = 0;
     return copy;
 }
 
@@ -173,9 +201,10 @@ static void grow(struct cf_text *text, size_t more)
         text->room = new;
         return;
     }
-    char *data = cf_run_alloc(run, room);
+    char *data = allocate(run, room);
     if (text->len)
         memcpy(data, text->data, text->len);
+    data[text->len] = 0;
     text->data = data;
     text->room = room;
 }

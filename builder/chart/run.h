@@ -29,6 +29,8 @@ struct cf_run {
     char *at, *end;             /* free room of the newest chunk */
     size_t used, limit;         /* bytes taken from malloc, and how many may be */
     uint64_t steps, step_limit; /* nodes executed, items made ... */
+    uint64_t next_look;         /* at so many steps the clock is looked at */
+    int64_t deadline;           /* of the thread's CPU time, in ns; 0: not yet set */
     const char *stack_limit;    /* the stack may not grow below */
     struct cf_exec *exec;       /* the innermost template that is executed: where a failure is */
     struct cf_regex_cache *regexes; /* freed by cf_run_done */
@@ -42,11 +44,21 @@ void cf_run_done(struct cf_run *run);
 #define cf_run_enter(run) (cf_run_mark_stack(run), setjmp((run)->trap))
 void cf_run_mark_stack(struct cf_run *run);
 
+void cf_run_look(struct cf_run *run);
+
 /* Fails the run: with the place in the template, when one is executed. Does not return. */
 _Noreturn void cf_run_throw(struct cf_run *run, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Counts work; throws when there was too much of it. */
-void cf_run_step(struct cf_run *run, uint64_t steps);
+/* A step is some 100 ns of work; what takes very long counts as many that the clock is looked at.
+ */
+enum { CF_RUN_LOOK = 1 << 16 };
+/* Counts work; throws when there was too much of it, or it has taken more than 10 s of CPU time. */
+static inline void cf_run_step(struct cf_run *run, uint64_t steps)
+{
+    run->steps += steps;
+    if (run->steps >= run->next_look)
+        cf_run_look(run);
+}
 /* Throws when the stack is nearly used up. */
 void cf_run_check_stack(struct cf_run *run);
 

@@ -97,8 +97,8 @@ static bool equal(struct checker *c, struct cf_val a, struct cf_val b)
     struct cf_text left, right; /* as JSON, so that integers of --set equal those of files */
     cf_text_init(&left, c->run);
     cf_text_init(&right, c->run);
-    cf_document_put_json(&left, a, NULL, false);
-    cf_document_put_json(&right, b, NULL, false);
+    (void)cf_document_put_json(&left, a, NULL, false);
+    (void)cf_document_put_json(&right, b, NULL, false);
     return left.len == right.len && !memcmp(left.data, right.data, left.len);
 }
 
@@ -111,7 +111,7 @@ static bool check_enum(struct checker *c, struct cf_val list, struct cf_val val,
             return true;
         if (i)
             cf_text_str(&all, ", ");
-        cf_document_put_json(&all, list.seq->items[i], NULL, false);
+        (void)cf_document_put_json(&all, list.seq->items[i], NULL, false);
     }
     const char *last = strrchr(path, '.');
     return complain(c, path,
@@ -349,13 +349,12 @@ static bool check(struct checker *c, struct cf_val schema, struct cf_val val, co
 static void check_chart(struct cf_run *run, const struct cf_subchart *chart, struct cf_val vals,
                         struct cf_text *out)
 {
-    if (chart->schema) {
-        const char *why;
+    if (chart->schema_wrong)
+        cf_run_throw(run, -EINVAL, "%s: values.schema.json: %s", chart->path, chart->schema_wrong);
+    if (chart->schema.kind != CF_NIL) {
         struct cf_text own;
         cf_text_init(&own, run);
-        struct checker c = {.run = run, .out = &own};
-        if (cf_document_load_json(run, chart->schema, chart->schema_len, &c.root, &why) < 0)
-            cf_run_throw(run, -EINVAL, "%s: values.schema.json: %s", chart->path, why);
+        struct checker c = {.run = run, .out = &own, .root = chart->schema};
         if (!check(&c, c.root, vals, ""))
             cf_text_printf(out, " %s:%s", chart->name, own.data ? own.data : "");
     }

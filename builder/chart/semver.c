@@ -95,6 +95,21 @@ int cf_version_compare(const struct cf_version *a, const struct cf_version *b)
     return compare_pre(a->pre, b->pre);
 }
 
+struct cf_version cf_version_next(struct cf_run *run, const struct cf_version *version, int part)
+{
+    struct cf_version next = *version;
+    if (part < 2 || !*version->pre)
+        next.number[part]++;
+    for (int i = part + 1; i < 3; i++)
+        next.number[i] = 0;
+    next.pre = next.meta = "";
+    next.original =
+        cf_run_format(run, "%s%llu.%llu.%llu", version->original[0] == 'v' ? "v" : "",
+                      (unsigned long long)next.number[0], (unsigned long long)next.number[1],
+                      (unsigned long long)next.number[2]);
+    return next;
+}
+
 void cf_version_string(struct cf_text *out, const struct cf_version *v)
 {
     cf_text_printf(out, "%llu.%llu.%llu", (unsigned long long)v->number[0],

@@ -16,6 +16,8 @@ struct cf_version {
 bool cf_version_parse(struct cf_run *run, const char *str, size_t len,
                       struct cf_version *ret_version);
 int cf_version_compare(const struct cf_version *a, const struct cf_version *b);
+/* The version behind it in its part-th number (0: major); a patch only drops what is pre. */
+struct cf_version cf_version_next(struct cf_run *run, const struct cf_version *version, int part);
 void cf_version_string(struct cf_text *out, const struct cf_version *version);
 /* 1, 0; -1: it is no constraint. */
 int cf_version_matches(struct cf_run *run, const char *constraint, size_t len,

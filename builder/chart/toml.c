@@ -102,7 +102,7 @@ static bool put_map(struct cf_text *out, struct cf_val map, const char *path, un
 static bool put_table(struct cf_text *out, struct cf_val val, const char *path, unsigned depth)
 {
     if (val.kind == CF_MAP) {
-        if (out->len)
+        if (out->len && !depth)
             cf_text_char(out, '\n');
         indent(out, depth);
         cf_text_printf(out, "[%s]\n", path);

@@ -93,6 +93,12 @@ refused 'No such file' absent
 refused 'Chart.yaml file is missing' two/templates
 refused 'invalid kube version' --kube-version x parent
 refused 'failed parsing --set' --set a parent
+cp -r two old
+echo 'kubeVersion: ">=1.19.0-0 <1.25.0-0"' >>old/Chart.yaml
+refused 'chart requires kubeVersion: >=1.19.0-0 <1.25.0-0 which is incompatible with Kubernetes v1.30.0' old
+"$CLOUDFS" chart template --kube-version v1.24.17-eks-1 old >all
+printf '{' >old/values.schema.json
+refused 'values.schema.json' --kube-version 1.24 old
 : >empty.tgz
 refused chart empty.tgz
 head -c 300 parent.tgz >cut.tgz
