@@ -65,9 +65,7 @@ static void coalesce_globals(struct cf_run *run, struct cf_dict *dst, struct cf_
         const struct cf_val *old = cf_dict_get(to, e->key, e->key_len);
         if (e->val.kind == CF_MAP) {
             struct cf_val copy = cf_val_deep_copy(run, e->val);
-            if (old && old->kind != CF_MAP)
-                continue;
-            if (old)
+            if (old && old->kind == CF_MAP)
                 cf_tables_coalesce(run, copy.dict, old->dict);
             cf_dict_set(run, to, e->key, e->key_len, copy);
         } else if (!old || old->kind != CF_MAP) {

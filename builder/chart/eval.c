@@ -275,23 +275,23 @@ static struct cf_val eval_path(struct cf_exec *x, struct cf_val dot, const struc
                                const struct cf_val *final)
 {
     const struct cf_node *node = command->args[0];
-    struct cf_val few[FEW_ARGS], *args = NULL;
+    struct cf_val few[FEW_ARGS], *args = NULL, receiver = dot;
     size_t count = 0;
     uint32_t first = 0;
     if (node->type == CF_N_VARIABLE) {
-        dot = find_var(x, node->names[0])->val;
+        receiver = find_var(x, node->names[0])->val;
         first = 1;
         if (node->name_count == 1)
             not_a_function(x, command, final);
     } else if (node->type == CF_N_CHAIN) {
         if (node->pipe->type == CF_N_NIL)
             FAIL(x, "indirection through explicit nil");
-        dot = eval_arg(x, dot, node->pipe);
+        receiver = eval_arg(x, dot, node->pipe);
     }
     if (command->arg_count > 1 || final)
         args = eval_args(x, dot, command, final, few, &count);
     x->node = node;
-    return eval_fields(x, dot, node, first, args, count);
+    return eval_fields(x, receiver, node, first, args, count);
 }
 
 static struct cf_val eval_command(struct cf_exec *x, struct cf_val dot,

@@ -49,7 +49,7 @@ bomb 'too many steps\|10 seconds' '{{ $a := repeat 300 "a" }}{{ range until 1000
 bomb 'too many steps\|10 seconds' '{{ $s := repeat 30000000 "a" }}{{ range until 10000 }}{{ if contains "b" $s }}{{ end }}{{ end }}'
 bomb 'too many steps\|10 seconds' '{{ range until 100000 }}{{ $x := derivePassword 1 "long" "p" "u" "s" }}{{ end }}'
 bomb 'MiB of memory' '{{ range until 100000 }}{{ printf "%1000000d" 1 }}{{ end }}'
-bomb 'MiB of memory' '{{ indent 2000000000 "a" }}'
+bomb 'too much' '{{ indent 2000000000 "a" }}'
 bomb 'nested too deeply' '{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toYaml $d }}'
 bomb 'MiB of memory\|too large\|too many' "{{ fromYaml \"a: &a [x,x,x,x,x,x,x,x,x]\\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\\nh: &h [*g,*g,*g,*g,*g,*g,*g,*g,*g]\\ni: [*h,*h,*h,*h,*h,*h,*h,*h,*h]\" | dig \"Error\" \"none\" | fail }}"
 bomb 'nested too deeply' "{{ $(head -c 200000 /dev/zero | tr '\0' '(')"
