@@ -32,7 +32,7 @@ static bool take_two(const char **at, int least, int most, char mark)
     return true;
 }
 
-/* 2001-12-14, and with a time behind it: [Tt ] or spaces, h:mm:ss, a fraction, a zone. */
+/* 2001-12-14; with a time behind it: T, h:m:s, a fraction, a zone; or a space and no zone. */
 static bool is_timestamp(const char *str, size_t len)
 {
     char buf[64];
@@ -47,16 +47,17 @@ static bool is_timestamp(const char *str, size_t len)
         return true;
     if (*at != 'T' && *at != 't' && *at != ' ')
         return false;
-    at++;
-    at += strspn(at, " \t");
+    const bool zoned = *at++ != ' ';
     if (!take_two(&at, 0, 23, ':') || !take_two(&at, 0, 59, ':') || !take_two(&at, 0, 60, 0))
         return false;
     if (*at == '.')
         at += 1 + strspn(at + 1, "0123456789");
-    at += strspn(at, " \t");
-    if (!*at || !strcmp(at, "Z"))
+    if (!zoned || !*at)
+        return !zoned && !*at;
+    if (!strcmp(at, "Z"))
         return true;
-    return (*at == '+' || *at == '-') && at[1 + strspn(at + 1, "0123456789:")] == 0;
+    return (*at == '+' || *at == '-') && strlen(at) == 6 && at[3] == ':' &&
+           strspn(at + 1, "0123456789") == 2 && strspn(at + 4, "0123456789") == 2;
 }
 
 /* [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? */

@@ -35,6 +35,9 @@ _Noreturn void cf_func_fail(struct cf_exec *x, const char *format, ...)
 /* The error that a chart's author raised: only the place and the message are told, as by Helm. */
 _Noreturn void cf_func_fail_message(struct cf_exec *x, const char *message);
 
+/* Sprint of the arguments, for html, js and urlquery: what is not there is "<no value>". */
+struct cf_val cf_func_escapable(struct cf_exec *x, const struct cf_val *args, size_t count);
+
 #define CF_FUNC(name) static struct cf_val name(struct cf_exec *x, const struct cf_val *a, size_t n)
 #define CF_UNUSED (void)x, (void)a, (void)n
 /* Two rows of a table: a function of Sprig, and its "must" form, which is the same here. */

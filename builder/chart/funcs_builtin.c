@@ -218,9 +218,17 @@ CF_FUNC(f_printf)
     return cf_val_text(&text);
 }
 
+struct cf_val cf_func_escapable(struct cf_exec *x, const struct cf_val *a, size_t n)
+{
+    struct cf_val *shown = cf_run_alloc_array(x->run, n + 1, sizeof *shown);
+    for (size_t i = 0; i < n; i++)
+        shown[i] = a[i].kind == CF_NIL ? cf_val_cstr("<no value>") : a[i];
+    return print(x, shown, n, false);
+}
+
 CF_FUNC(f_html)
 {
-    struct cf_val in = print(x, a, n, false);
+    struct cf_val in = cf_func_escapable(x, a, n);
     struct cf_text text;
     cf_text_init(&text, x->run);
     for (size_t i = 0; i < in.len; i++) {
@@ -252,7 +260,7 @@ CF_FUNC(f_html)
 
 CF_FUNC(f_js)
 {
-    struct cf_val in = print(x, a, n, false);
+    struct cf_val in = cf_func_escapable(x, a, n);
     struct cf_text text;
     cf_text_init(&text, x->run);
     for (size_t i = 0; i < in.len; i++) {

@@ -102,11 +102,7 @@ static struct cf_val escape(struct cf_exec *x, struct cf_val s, const char *safe
 
 CF_FUNC(f_urlquery)
 {
-    struct cf_text text;
-    cf_text_init(&text, x->run);
-    for (size_t i = 0; i < n; i++)
-        cf_format_value(&text, a[i]);
-    return escape(x, cf_val_text(&text), "-_.~", true);
+    return escape(x, cf_func_escapable(x, a, n), "-_.~", true);
 }
 
 static struct cf_val unescape(struct cf_exec *x, const char *str, size_t len)

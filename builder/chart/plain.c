@@ -2,6 +2,8 @@
 /* The types of plain scalars for everybody else. */
 #include <cloudfs/yaml.h>
 
+#include <string.h>
+
 #include "document.h"
 
 void cf_yaml_resolve(const char *value, size_t len, struct cf_yaml_plain *ret_plain)
@@ -28,10 +30,10 @@ void cf_yaml_resolve(const char *value, size_t len, struct cf_yaml_plain *ret_pl
         plain.number = val.f;
         break;
     case CF_TAG_TIMESTAMP:
-    case CF_TAG_MERGE:
         plain.doubtful = true;
         break;
-    case CF_TAG_STR:
+    case CF_TAG_STR: /* "<<" merges, as a key */
+        plain.doubtful = len == 2 && !memcmp(value, "<<", 2);
         break;
     }
     *ret_plain = plain;

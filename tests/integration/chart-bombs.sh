@@ -50,8 +50,8 @@ bomb 'too many steps\|10 seconds' '{{ $s := repeat 30000000 "a" }}{{ range until
 bomb 'too many steps\|10 seconds' '{{ range until 100000 }}{{ $x := derivePassword 1 "long" "p" "u" "s" }}{{ end }}'
 bomb 'MiB of memory' '{{ range until 100000 }}{{ printf "%1000000d" 1 }}{{ end }}'
 bomb 'too much' '{{ indent 2000000000 "a" }}'
-bomb 'nested too deeply' '{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toYaml $d }}'
-bomb 'MiB of memory\|too large\|too many' "{{ fromYaml \"a: &a [x,x,x,x,x,x,x,x,x]\\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\\nh: &h [*g,*g,*g,*g,*g,*g,*g,*g,*g]\\ni: [*h,*h,*h,*h,*h,*h,*h,*h,*h]\" | dig \"Error\" \"none\" | fail }}"
+bomb 'nested too deeply\|MiB of memory' '{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toYaml $d }}'
+bomb 'repeat too much' "{{ fromYaml \"a: &a [x,x,x,x,x,x,x,x,x]\\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\\nh: &h [*g,*g,*g,*g,*g,*g,*g,*g,*g]\\ni: [*h,*h,*h,*h,*h,*h,*h,*h,*h]\" | dig \"Error\" \"none\" | fail }}"
 bomb 'nested too deeply' "{{ $(head -c 200000 /dev/zero | tr '\0' '(')"
 }
 
@@ -64,7 +64,7 @@ ends 'deep' -f deep.yaml c
     printf '%s: &%s [*%s,*%s,*%s,*%s,*%s,*%s,*%s,*%s,*%s,*%s]\n' $name $name $last $last $last $last $last $last $last $last $last $last
     last=$name
 done; } >laughs.yaml
-ends 'laughs.yaml\|MiB\|too' -f laughs.yaml c
+ends 'repeat too much' -f laughs.yaml c
 ends 'index' --set 'a[999999999]=1' c
 mkdir c/files
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do

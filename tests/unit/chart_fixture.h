@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A chart of one template, and what it renders to. Included by the tests behind cmocka. */
+/* A chart of one template, and what it renders to. */
 #ifndef CHART_FIXTURE_H
 #define CHART_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,8 +34,8 @@ static const char HELPERS[] =
     "{{- define \"dot\" }}[{{ . }}]{{ end }}\n";
 
 /* Renders one template; the text, or the error, is in buf. */
-static int render_with(const char *template, const char *values, const char *set, char *buf,
-                       size_t size)
+static inline int render_with(const char *template, const char *values, const char *set, char *buf,
+                              size_t size)
 {
     static const char about[] = "apiVersion: v2\nname: demo\nversion: 1.2.3\nappVersion: \"4.5\"\n";
     const struct cf_chart_file files[] = {
@@ -67,7 +73,7 @@ struct pair {
     const char *template, *want;
 };
 
-static void check(const struct pair *pairs, size_t count)
+static inline void check(const struct pair *pairs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         char buf[8192];

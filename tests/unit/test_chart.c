@@ -255,7 +255,7 @@ static void helm_objects(void **state)
          "bravo <alpha><beta>"},
         {"{{ with \"b\" }}{{ $.Files.Get (printf \"files/%s.txt\" .) }}{{ end }}{{ with \"a\" }}{{ "
          "(index (list $) 0).Files.Get (printf \"files/%s.txt\" .) | trim | quote }}{{ end }}",
-         "bravo\"alpha\nbeta\""},
+         "bravo\"alpha\\nbeta\""},
         {"{{ (.Files.Glob \"files/*\").AsConfig }}", "a.txt: |\n  alpha\n  beta\nb.txt: bravo"},
         {"{{ (.Files.Glob \"**/b.*\").AsSecrets }}", "b.txt: YnJhdm8="},
         {"{{ range $p, $b := .Files.Glob \"files/*\" }}{{ $p }}={{ len $b }} {{ end }}",

@@ -180,6 +180,22 @@ static void text_goes_through_yaml_and_back(void **state)
     CHECK(pairs);
 }
 
+static void what_is_not_there_is_escaped(void **state)
+{
+    static const struct pair pairs[] = {
+        {"{{ .Values.nope | urlquery }} {{ .Values.nope | html }} {{ .Values.nope | js }} {{ "
+         "urlquery "
+         "\"a\" 1 nil }}",
+         "%3Cno+value%3E &lt;no value&gt; \\u003Cno value\\u003E a1%3Cno+value%3E"},
+        {"{{ toYaml (list \"2001-12-14 21:59:43\" \"2001-12-14 21:59:43 -5\" "
+         "\"2001-12-15T02:59:43.1Z\" \"2001-12-15T02:59:43\") }}",
+         "- \"2001-12-14 21:59:43\"\n- 2001-12-14 21:59:43 -5\n- "
+         "\"2001-12-15T02:59:43.1Z\"\n- 2001-12-15T02:59:43"},
+    };
+    (void)state;
+    CHECK(pairs);
+}
+
 static void charts_of_others_write(void **state)
 {
     static const struct pair pairs[] = {
@@ -222,6 +238,7 @@ int main(void)
         cmocka_unit_test(lists_and_maps_at_their_edges),
         cmocka_unit_test(nothing_is_told_from_empty),
         cmocka_unit_test(text_goes_through_yaml_and_back),
+        cmocka_unit_test(what_is_not_there_is_escaped),
         cmocka_unit_test(charts_of_others_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
