@@ -196,6 +196,7 @@ static int take(struct cli *cli, struct wanted *wanted)
     build->arg_count = wanted->args.count;
     build->network = is_word(wanted->network, "host");
     build->application = is_word(wanted->base, "false");
+    build->offline = wanted->offline;
     build->pull_always = is_word(wanted->pull, "always");
     wanted->images.registry = wanted->offline ? NULL : &wanted->registry.registry;
     wanted->images.scan.ignore = wanted->ignore.items;

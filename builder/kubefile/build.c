@@ -151,6 +151,8 @@ static int run_all(struct cf_build *build, struct cf_image **ret_image, struct c
         r = cf_fail(err, -EINVAL, "%s: the image would be empty: nothing was copied",
                     kubefile->name);
     if (r == 0)
+        r = cf_build_check(build, err);
+    if (r == 0)
         r = cf_build_images(build, err);
     return r == 0 ? cf_build_image(build, ret_image, err) : r;
 }

@@ -2,6 +2,7 @@
 /* COPY and ADD: things of the context become a layer. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,11 @@ struct copying {
     struct cf_importer *importer;
     struct cf_node **made; /* directories whose times are to be set */
     size_t made_count;
+    char checksum[CF_DIGEST_TEXT_SIZE]; /* --checksum; "": none */
+    struct cf_web_file *fetched;        /* what was fetched, to be remembered */
+    size_t fetched_count;
+    struct cf_digest quick; /* key without the sources' content */
+    bool has_quick, quick_settled;
 };
 
 static void copying_done(struct copying *c)
@@ -33,6 +39,7 @@ static void copying_done(struct copying *c)
     cf_builder_free(c->builder);
     cf_tree_close(c->tree);
     free(c->made);
+    free(c->fetched);
 }
 
 /* Puts the place in the Kubefile in front of what err says. */
@@ -90,6 +97,24 @@ static int take_mode(struct copying *c, const char *value)
     return 0;
 }
 
+/* "sha256:<64 hex>", or the ID of a git commit. */
+static int take_checksum(struct copying *c, const char *value)
+{
+    size_t len = !strncmp(value, "sha256:", 7) ? 7 : 0;
+    size_t digits = strspn(value + len, "0123456789abcdef");
+    if (value[len + digits] || !(digits == 64 || (!len && digits == 40)))
+        return -EINVAL;
+    (void)snprintf(c->checksum, sizeof(c->checksum), "%s", value);
+    return 0;
+}
+
+static const char *flag_rule(const char *name)
+{
+    return !strcmp(name, "chown")   ? "numbers are meant, as in --chown=0:0"
+           : !strcmp(name, "chmod") ? "an octal number is meant, as in --chmod=755"
+                                    : "sha256: and 64 hex digits are meant, or a git commit";
+}
+
 static int read_flags(struct copying *c, struct cf_error *err)
 {
     for (size_t i = 0; i < c->instruction->flag_count; i++) {
@@ -104,16 +129,15 @@ static int read_flags(struct copying *c, struct cf_error *err)
             r = take_owner(c, text);
         else if (!strcmp(flag->name, "chmod"))
             r = take_mode(c, text);
+        else if (!strcmp(flag->name, "checksum"))
+            r = take_checksum(c, text);
         else
             return cf_kubefile_fail(c->build->kubefile, c->instruction, 0, err, -EINVAL,
-                                    "%s has no flag --%s; there are --chown and --chmod",
+                                    "%s has no flag --%s; there are --chown, --chmod, --checksum",
                                     cf_kubefile_word_name(c->instruction->word), flag->name);
         if (r < 0)
             return cf_kubefile_fail(c->build->kubefile, c->instruction, 0, err, -EINVAL,
-                                    "--%s=%s: %s", flag->name, text,
-                                    !strcmp(flag->name, "chown")
-                                        ? "numbers are meant, as in --chown=0:0"
-                                        : "an octal number is meant, as in --chmod=755");
+                                    "--%s=%s: %s", flag->name, text, flag_rule(flag->name));
     }
     return 0;
 }
@@ -241,17 +265,38 @@ static int unpack(struct copying *c, const struct cf_found_source *source, size_
     return at_word(c, word, r, err);
 }
 
-/* ---- heredocs ---- */
+/* ---- files that are not in the context ---- */
+
+/* A node for a file of that name, where the instruction wants it. */
+static int add_file(struct copying *c, const char *name, bool one_file, int64_t mtime,
+                    struct cf_node **ret_file, struct cf_error *err)
+{
+    struct cf_destination place cf_cleanup(cf_destination_done) = {0};
+    struct cf_node *node = NULL;
+    struct cf_inode inode = {.mode = S_IFREG | (c->options.has_mode ? c->options.mode : 0644),
+                             .uid = c->options.uid,
+                             .gid = c->options.gid,
+                             .mtime_sec = mtime};
+    int r = destination(c, one_file, name, &place, &node, err);
+
+    if (r < 0)
+        return r;
+    if (c->options.has_clamp && mtime > c->options.clamp_sec)
+        inode.mtime_sec = c->options.clamp_sec;
+    const char *as = place.name ? place.name : name;
+    r = check_place(c, &place, as, false, err);
+    if (r == 0 && (r = cf_node_add(c->builder, node, as, strlen(as), &inode, ret_file)) < 0)
+        return at_word(c, c->words.count - 1, cf_fail_errno(err, -r, "'%s'", as), err);
+    return r;
+}
 
 static int copy_heredoc(struct copying *c, const struct cf_kubefile_heredoc *heredoc, bool one_file,
                         struct cf_error *err)
 {
-    struct cf_destination place cf_cleanup(cf_destination_done) = {0};
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
     struct cf_digest digest;
-    struct cf_node *node = NULL, *file = NULL;
-    struct cf_inode inode = {.mode = S_IFREG | 0644, .mtime_sec = c->build->newest_sec};
-    int r = destination(c, one_file, heredoc->name, &place, &node, err);
+    struct cf_node *file = NULL;
+    int r = add_file(c, heredoc->name, one_file, c->build->newest_sec, &file, err);
 
     if (r == 0)
         r = heredoc->expand
@@ -260,43 +305,81 @@ static int copy_heredoc(struct copying *c, const struct cf_kubefile_heredoc *her
                 : cf_buf_add(&text, heredoc->text, heredoc->len);
     if (r < 0)
         return r;
-    const char *as = place.name ? place.name : heredoc->name;
-    inode.uid = c->options.uid;
-    inode.gid = c->options.gid;
-    if (c->options.has_mode)
-        inode.mode = S_IFREG | c->options.mode;
-    r = check_place(c, &place, as, false, err);
-    if (r == 0 && (r = cf_node_add(c->builder, node, as, strlen(as), &inode, &file)) < 0)
-        return at_word(c, c->words.count - 1, cf_fail_errno(err, -r, "'%s'", as), err);
-    if (r == 0 && text.len <= CF_INLINE_MAX)
-        r = cf_node_set_inline(c->builder, file, text.data ? text.data : "", text.len);
-    else if (r == 0 && (r = cf_object_put(c->build->store, text.data, text.len, &digest, err)) == 0)
-        r = cf_node_set_object(c->builder, file, &digest, text.len);
+    if (text.len <= CF_INLINE_MAX)
+        return cf_node_set_inline(c->builder, file, text.data ? text.data : "", text.len);
+    r = cf_object_put(c->build->store, text.data, text.len, &digest, err);
+    return r < 0 ? r : cf_node_set_object(c->builder, file, &digest, text.len);
+}
+
+static int copy_web(struct copying *c, const char *url, bool one_file, struct cf_error *err)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_web_file *list = reallocarray(c->fetched, c->fetched_count + 1, sizeof(*c->fetched));
+    char name[NAME_MAX + 1], digest[CF_DIGEST_TEXT_SIZE];
+    struct cf_node *node = NULL;
+
+    if (!list)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    c->fetched = list;
+    struct cf_web_file *file = &list[c->fetched_count];
+    if (cf_web_name(url, name) < 0)
+        return cf_fail(err, -EINVAL, "'%s' ends in no file's name", url);
+    int r = cf_web_fetch(c->build, url, file, err);
+    if (r < 0)
+        return r;
+    c->fetched_count++;
+    cf_digest_text(&file->digest, digest);
+    if (*c->checksum && strcmp(c->checksum, digest) != 0)
+        return cf_fail(err, -EBADMSG, "%s is %s, not %s as --checksum says", url, digest,
+                       c->checksum);
+    r = add_file(c, name, one_file, file->modified < 0 ? c->build->newest_sec : file->modified,
+                 &node, err);
+    if (r < 0 || file->size > CF_INLINE_MAX)
+        return r < 0 ? r : cf_node_set_object(c->builder, node, &file->digest, file->size);
+    const struct cf_content content = {
+        .kind = CF_CONTENT_OBJECT, .digest = file->digest, .size = file->size};
+    r = cf_content_read(c->build->store, &content, CF_INLINE_MAX, &text, err);
+    return r < 0 ? r : cf_node_set_inline(c->builder, node, text.data ? text.data : "", text.len);
+}
+
+/* What is in the repository, as old as its commit. */
+static int copy_git(struct copying *c, const char *url, struct cf_error *err)
+{
+    struct cf_destination place cf_cleanup(cf_destination_done) = {0};
+    struct cf_importer *importer cf_cleanup(cf_importer_free_ptr) = NULL;
+    struct cf_importer_options options = c->options;
+    struct cf_git_tree tree = {.fd = -1};
+    struct cf_node *node = NULL;
+    int r = cf_git_fetch(c->build, url, &tree, err);
+
+    if (r == 0 && *c->checksum && strcmp(c->checksum, tree.commit) != 0)
+        r = cf_fail(err, -EBADMSG, "%s is commit %s, not %s as --checksum says", url, tree.commit,
+                    c->checksum);
+    if (r == 0)
+        r = destination(c, false, NULL, &place, &node, err);
+    options.keep = NULL;
+    if (!options.has_clamp || options.clamp_sec > tree.moment)
+        options.clamp_sec = tree.moment;
+    options.has_clamp = true;
+    if (r == 0)
+        r = cf_importer_new(c->build->store, c->builder, url, &options, &importer, err);
+    if (r == 0)
+        r = cf_importer_add_inside(importer, node, tree.fd, "", false, err);
+    cf_git_done(c->build, &tree);
     return r;
 }
 
 /* ---- all of it ---- */
-
-static bool is_remote(const char *text)
-{
-    static const char *const schemes[] = {"http://", "https://", "git://", "git@"};
-    for (size_t i = 0; i < CF_COUNT(schemes); i++)
-        if (!strncmp(text, schemes[i], strlen(schemes[i])))
-            return true;
-    return false;
-}
 
 static int copy_word(struct copying *c, size_t word, bool only_word, struct cf_error *err)
 {
     const char *text = c->words.list[word].text;
     bool add = c->instruction->word == CF_KUBEFILE_ADD;
 
-    if (is_remote(text))
-        return at_word(c, word,
-                       cf_fail(err, -ENOTSUP,
-                               "sources on the network are not fetched: put '%s' into the context",
-                               text),
-                       err);
+    if (cf_source_kind_of(text) == CF_SOURCE_WEB)
+        return at_word(c, word, copy_web(c, text, only_word, err), err);
+    if (cf_source_kind_of(text) == CF_SOURCE_GIT)
+        return at_word(c, word, copy_git(c, text, err), err);
     cf_found_sources_done(&c->sources);
     int r = at_word(c, word, cf_source_find(&c->build->context, text, &c->sources, err), err);
     bool one = only_word && c->sources.count == 1;
@@ -348,14 +431,86 @@ static int date_directories(struct copying *c, struct cf_error *err)
     return r < 0 ? cf_fail_errno(err, -r, "the new layer") : 0;
 }
 
-static int make_layer(struct copying *c, struct cf_error *err)
+/* ---- the cache ---- */
+
+/* One word of the quick key: 0, or the source must be read to know. */
+static int quick_word(struct copying *c, struct cf_hasher *hasher, const char *text,
+                      int64_t *newest)
+{
+    int r = 0;
+
+    cf_build_key_add(hasher, text);
+    if (cf_source_kind_of(text) != CF_SOURCE_LOCAL || !strncmp(text, "<<", 2))
+        return 0;
+    cf_found_sources_done(&c->sources);
+    r = cf_source_find(&c->build->context, text, &c->sources, NULL);
+    for (size_t i = 0; r == 0 && i < c->sources.count; i++)
+        r = cf_quick_source(hasher, &c->build->context, c->sources.list[i].path,
+                            c->sources.list[i].contents, newest);
+    return r;
+}
+
+/* The instruction, and what its sources look like from outside. Sources on the network are their
+ * addresses: they are asked for once, until --no-cache. */
+static int make_quick_key(struct copying *c, struct cf_error *err)
 {
     struct cf_build *build = c->build;
     struct cf_hasher *hasher cf_cleanup(cf_hasher_free_ptr) = NULL;
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    char flags[64];
+    int64_t newest = 0;
+    int looked = 0;
+    int r = cf_build_key_new(build, "quick copy", &hasher, err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(flags, sizeof(flags), "%d %d %u:%u %d %o %lld", build->kubefile->docker_copy,
+                   c->instruction->word, c->options.uid, c->options.gid, c->options.has_mode,
+                   (unsigned)c->options.mode, (long long)build->newest_sec);
+    cf_build_key_add(hasher, flags);
+    cf_build_key_add(hasher, c->checksum);
+    for (size_t i = 0; i < build->context.ignore.count; i++) {
+        cf_build_key_add(hasher, build->context.ignore.rules[i].exception ? "!" : "");
+        cf_build_key_add(hasher, build->context.ignore.rules[i].pattern);
+    }
+    cf_build_key_add(hasher, c->target);
+    for (size_t i = 0; i + 1 < c->words.count && looked == 0; i++)
+        looked = quick_word(c, hasher, c->words.list[i].text, &newest);
+    for (size_t i = 0; i < c->instruction->heredoc_count && r == 0; i++) {
+        const struct cf_kubefile_heredoc *doc = &c->instruction->heredocs[i];
+        cf_buf_clear(&text);
+        r = doc->expand ? cf_kubefile_expand(doc->text, doc->len, build->kubefile->escape,
+                                             cf_build_variable, build, &text, err)
+                        : cf_buf_add(&text, doc->text, doc->len);
+        cf_build_key_add(hasher, doc->name);
+        cf_build_key_add(hasher, text.data ? text.data : "");
+    }
+    if (r < 0 || looked < 0)
+        return r;
+    cf_hasher_final(hasher, &c->quick);
+    c->has_quick = true;
+    c->quick_settled = cf_quick_settled(newest);
+    return 0;
+}
+
+static int remember(struct copying *c, const struct cf_layer_info *info, struct cf_error *err)
+{
+    int r =
+        c->has_quick && c->quick_settled ? cf_build_remember(c->build, &c->quick, info, err) : 0;
+    for (size_t i = 0; i < c->fetched_count && info->entries && r == 0; i++)
+        if (c->fetched[i].note[0])
+            r = cf_memo_set(c->build->store, &c->fetched[i].key, &info->diff_id, c->fetched[i].note,
+                            err);
+    return r;
+}
+
+/* The layer of what the builder holds: one that is known, or a new one. */
+static int make_layer(struct copying *c, struct cf_layer_info *ret_info, struct cf_error *err)
+{
+    struct cf_build *build = c->build;
+    struct cf_hasher *hasher cf_cleanup(cf_hasher_free_ptr) = NULL;
     struct cf_layer_build_options options = {.progress = build->options->progress,
                                              .progress_context = build->options->progress_context};
-    struct cf_layer_info info = {0};
     struct cf_digest key;
     int r = cf_build_key_new(build, "copy", &hasher, err);
 
@@ -364,26 +519,39 @@ static int make_layer(struct copying *c, struct cf_error *err)
     if (r < 0)
         return r;
     cf_hasher_final(hasher, &key);
-    int found = cf_build_recall(build, &key, &info);
-    if (found) {
+    if (cf_build_recall(build, &key, ret_info)) {
         cf_build_tell(build, CF_BUILD_CACHED, "%s", "");
     } else {
         r = date_directories(c, err);
         if (r == 0)
-            r = cf_layer_build(build->store, c->builder, &options, &info, err);
+            r = cf_layer_build(build->store, c->builder, &options, ret_info, err);
         if (r == 0)
-            r = cf_build_remember(build, &key, &info, err);
+            r = cf_build_remember(build, &key, ret_info, err);
     }
-    if (r == 0 && cf_buf_printf(&text, "%s %s", cf_kubefile_word_name(c->instruction->word),
-                                c->instruction->text) < 0)
-        r = cf_fail(err, -ENOMEM, "out of memory");
-    return r < 0 ? r : cf_build_add_layer(build, info.entries ? &info : NULL, text.data, err);
+    return r < 0 ? r : remember(c, ret_info, err);
+}
+
+static int read_sources(struct copying *c, struct cf_layer_info *ret_info, struct cf_error *err)
+{
+    struct cf_build *build = c->build;
+    int r = cf_build_tree(build, &c->tree, err);
+
+    if (r == 0)
+        r = cf_builder_new(cf_store_tmp_fd(build->store), &c->builder, err);
+    if (r == 0)
+        r = cf_importer_new(build->store, c->builder, build->context.path, &c->options,
+                            &c->importer, err);
+    if (r == 0)
+        r = copy_all(c, err);
+    return r < 0 ? r : make_layer(c, ret_info, err);
 }
 
 int cf_build_copy(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
                   struct cf_error *err)
 {
     struct copying c cf_cleanup(copying_done) = {.build = build, .instruction = instruction};
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_layer_info info = {0};
 
     c.options = (struct cf_importer_options){.has_clamp = build->image.has_timestamp,
                                              .clamp_sec = build->image.timestamp,
@@ -402,13 +570,15 @@ int cf_build_copy(struct cf_build *build, const struct cf_kubefile_instruction *
     if (r < 0)
         return r;
     c.target = c.words.list[c.words.count - 1].text;
-    r = cf_build_tree(build, &c.tree, err);
-    if (r == 0)
-        r = cf_builder_new(cf_store_tmp_fd(build->store), &c.builder, err);
-    if (r == 0)
-        r = cf_importer_new(build->store, c.builder, build->context.path, &c.options, &c.importer,
-                            err);
-    if (r == 0)
-        r = copy_all(&c, err);
-    return r < 0 ? r : make_layer(&c, err);
+    r = make_quick_key(&c, err);
+    if (r < 0)
+        return r;
+    if (c.has_quick && cf_build_recall(build, &c.quick, &info))
+        cf_build_tell(build, CF_BUILD_CACHED, "%s", "");
+    else
+        r = read_sources(&c, &info, err);
+    if (r == 0 && cf_buf_printf(&text, "%s %s", cf_kubefile_word_name(instruction->word),
+                                instruction->text) < 0)
+        r = cf_fail(err, -ENOMEM, "out of memory");
+    return r < 0 ? r : cf_build_add_layer(build, info.entries ? &info : NULL, text.data, err);
 }

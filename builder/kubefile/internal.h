@@ -3,6 +3,8 @@
 #ifndef CF_KUBEFILE_INTERNAL_H
 #define CF_KUBEFILE_INTERNAL_H
 
+#include <limits.h>
+
 #include <cloudfs/build.h>
 
 #include "pattern.h"
@@ -95,6 +97,9 @@ int cf_build_note(struct cf_build *build, const struct cf_kubefile_instruction *
 
 /* ---- after them ---- */
 
+/* Checks what sealer would read, warns of what it would not, and gives Metadata the charts'
+ * kubeVersion. */
+int cf_build_check(struct cf_build *build, struct cf_error *err);
 /* The layer of the container images that the rootfs refers to, where that is wanted. */
 int cf_build_images(struct cf_build *build, struct cf_error *err);
 /* The image, without a name. */
@@ -139,6 +144,43 @@ int cf_source_find(const struct cf_context *context, const char *text,
                    struct cf_found_sources *sources, struct cf_error *err);
 /* For cf_importer_options.keep; context: a struct cf_context. */
 int cf_context_keep(void *context, const char *path, bool is_dir);
+
+/* ---- quick.c ---- */
+
+/* Adds what stat(2) tells of a source and all in it; *newest becomes its newest ctime, where that
+ * is newer. A failure only means that the source must be read. */
+int cf_quick_source(struct cf_hasher *hasher, const struct cf_context *context, const char *path,
+                    bool contents, int64_t *newest);
+/* Whether a change from now on would show in it. */
+bool cf_quick_settled(int64_t newest);
+
+/* ---- remote.c: sources that are not in the context ---- */
+
+enum cf_source_kind { CF_SOURCE_LOCAL, CF_SOURCE_WEB, CF_SOURCE_GIT };
+enum cf_source_kind cf_source_kind_of(const char *text);
+
+struct cf_web_file {
+    struct cf_digest digest; /* an object */
+    uint64_t size;
+    int64_t modified;     /* -1: the server does not say */
+    struct cf_digest key; /* of a memo with note, for the next time; "" for none */
+    char note[400];
+};
+int cf_web_fetch(struct cf_build *build, const char *url, struct cf_web_file *ret_file,
+                 struct cf_error *err);
+/* The last part of the URL's path; -EINVAL where there is none. */
+int cf_web_name(const char *url, char ret_name[NAME_MAX + 1]);
+
+struct cf_git_tree {
+    char name[24]; /* in tmp/ of the store */
+    int fd;        /* the directory that is meant */
+    char commit[65];
+    int64_t moment; /* of the commit */
+};
+/* "URL#REF:DIRECTORY", both optional. cf_git_done in any case. */
+int cf_git_fetch(struct cf_build *build, const char *text, struct cf_git_tree *ret_tree,
+                 struct cf_error *err);
+void cf_git_done(struct cf_build *build, struct cf_git_tree *tree);
 
 /* ---- graft.c ---- */
 

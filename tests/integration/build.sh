@@ -60,7 +60,18 @@ mkdir ctx
 cd ctx
 echo '{"max-file": "10"}' >daemon.json
 echo tar >mysql.tar
-echo 'kind: Plugin' >shell.yaml
+cat >shell.yaml <<'END'
+apiVersion: sealer.aliyun.com/v1alpha1
+kind: Plugin
+metadata:
+  name: taint
+spec:
+  type: SHELL
+  action: PostInstall
+  on: node-role.kubernetes.io/master=
+  data: |
+     kubectl taint nodes --all node-role.kubernetes.io/master-
+END
 echo busybox >imageList
 echo 'kind: Deployment' >recommend.yaml
 echo 'version: 0.1' >registry_config.yaml
@@ -79,7 +90,7 @@ kubefile 'FROM user-defined-kubernetes:v1.19.8' 'COPY mysql.tar images' 'COPY sh
     'COPY registry_config.yaml etc/' 'COPY kubeadm.yml etc'
 build all:1 --no-cache-images
 has all:1 images/mysql.tar tar
-has all:1 plugins/shell.yaml 'kind: Plugin'
+has all:1 plugins/shell.yaml "$(cat shell.yaml)"
 has all:1 charts/nginx/Chart.yaml 'name: nginx'
 has all:1 charts/nginx/templates/service.yaml 'kind: Service'
 has all:1 manifests/imageList busybox
