@@ -270,9 +270,8 @@ static int add_descriptor(struct cf_json *array, const struct cf_digest *diff_id
     return cf_json_append(array, layer);
 }
 
-/* Size of a stored layer's plain tar. */
-static int tar_size(struct cf_store *store, const struct cf_digest *diff_id, uint64_t *ret_size,
-                    struct cf_error *err)
+int cf_layer_tar_size(struct cf_store *store, const struct cf_digest *diff_id, uint64_t *ret_size,
+                      struct cf_error *err)
 {
     struct cf_layer_form *forms cf_autofree = NULL;
     size_t count = 0;
@@ -298,7 +297,7 @@ static int make_layers(struct cf_store *store, const struct cf_image *base,
 
     for (size_t i = 0; base && i < base->layer_count && r == 0; i++) {
         uint64_t size = 0;
-        r = tar_size(store, &base->diff_ids[i], &size, err);
+        r = cf_layer_tar_size(store, &base->diff_ids[i], &size, err);
         if (r == 0)
             r = add_descriptor(array, &base->diff_ids[i], size);
     }

@@ -163,6 +163,9 @@ static void build_done(struct cf_build *build)
         free(build->texts[i]);
     for (size_t i = 0; i < build->command_count; i++)
         free(build->commands[i]);
+    for (size_t i = 0; i < build->launch_count; i++)
+        free(build->launch[i]);
+    free(build->launch);
     free(build->texts);
     free(build->layers);
     free(build->diff_ids);
@@ -171,7 +174,7 @@ static void build_done(struct cf_build *build)
     cf_variables_done(&build->env);
     cf_variables_done(&build->global_args);
     cf_variables_done(&build->labels);
-    cf_variables_done(&build->extension);
+    cf_json_free(build->applications);
     cf_image_free(build->base);
     cf_context_done(&build->context);
 }

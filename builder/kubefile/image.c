@@ -46,42 +46,45 @@ static struct cf_json *command_json(const struct cf_build *build)
     return list;
 }
 
-/* What sealer 0.9 and later reads: the words of its own, and the commands. */
+/* Commands of CMD and CMDS, or the words of LAUNCH. */
+static int append_texts(struct cf_json *list, char *const *texts, size_t count)
+{
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = cf_json_append(list, cf_json_new_string(texts[i]));
+    return r;
+}
+
+static int set_launch(const struct cf_build *build, struct cf_json *json)
+{
+    int r = cf_json_set(json, "launch", cf_json_object());
+    struct cf_json *launch = r == 0 ? cf_json_edit(json, "launch") : NULL;
+
+    if (r == 0)
+        r = cf_json_set(launch, "cmds", cf_json_array());
+    if (r == 0)
+        r = append_texts(cf_json_edit(launch, "cmds"), build->commands, build->command_count);
+    if (r == 0 && build->launch_count)
+        r = cf_json_set(launch, "app_names", cf_json_array());
+    return r == 0 && build->launch_count
+               ? append_texts(cf_json_edit(launch, "app_names"), build->launch, build->launch_count)
+               : r;
+}
+
+/* What sealer 0.9 and later reads: applications, and what starts them. Source: its
+ * docs/design and pkg/define/image/v1. */
 static int extension_text(const struct cf_build *build, struct cf_buf *ret_text)
 {
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
-    struct cf_json *launch = cf_json_object(), *cmds = cf_json_array(), *words = cf_json_array();
-    int r = json && launch && cmds && words ? 0 : -ENOMEM;
+    int r = json ? cf_json_set_string(json, "schemaVersion", "v1alpha1") : -ENOMEM;
 
-    for (size_t i = 0; i < build->command_count && r == 0; i++)
-        r = cf_json_append(cmds, cf_json_new_string(build->commands[i]));
-    for (size_t i = 0; i < build->extension.count && r == 0; i++) {
-        struct cf_json *word = cf_json_object();
-        r = word ? cf_json_set_string(word, "word", build->extension.list[i].name) : -ENOMEM;
-        if (r == 0)
-            r = cf_json_set_string(word, "value", build->extension.list[i].value);
-        if (r < 0)
-            cf_json_free(word);
-        else
-            r = cf_json_append(words, word);
-    }
-    if (r == 0)
-        r = cf_json_set_string(json, "schemaVersion", "v1beta1");
     if (r == 0)
         r = cf_json_set_string(json, "type",
                                build->options->application ? "app-installer" : "kube-installer");
-    if (r < 0) {
-        cf_json_free(cmds);
-        cf_json_free(words);
-        cf_json_free(launch);
-        return r;
-    }
-    r = cf_json_set(launch, "cmds", cmds);
+    if (r == 0 && build->applications)
+        r = cf_json_set(json, "applications", cf_json_copy(build->applications));
     if (r == 0)
-        r = cf_json_set(json, "launch", launch);
-    else
-        cf_json_free(launch);
-    r = r == 0 ? cf_json_set(json, "words", words) : (cf_json_free(words), r);
+        r = set_launch(build, json);
     return r == 0 ? cf_json_print(json, false, ret_text) : r;
 }
 
@@ -161,7 +164,8 @@ static int fill_saying(struct cf_build *build, struct saying *say, struct cf_err
         r = cf_json_set(say->run, "Env", env_json(build));
     if (r == 0 && build->command_count)
         r = cf_json_set(say->run, "Cmd", command_json(build));
-    if (r == 0 && (build->extension.count || build->command_count || build->options->application))
+    if (r == 0 && (build->applications || build->launch_count || build->command_count ||
+                   build->options->application))
         r = extension_text(build, &say->extension);
     if (r == 0)
         r = fill_pairs(build, say);

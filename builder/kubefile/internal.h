@@ -50,9 +50,11 @@ struct cf_build {
     struct cf_variables args, env;   /* ARG (also those from the command line), ENV */
     struct cf_variables global_args; /* ARG before FROM */
     struct cf_variables labels;
-    struct cf_variables extension; /* words of sealer 0.9: each with its text */
-    char **commands;               /* of CMD */
+    struct cf_json *applications; /* of APP, CNI, CSI, as sealer 0.9 has them; NULL: none */
+    char **commands;              /* of CMD and CMDS */
     size_t command_count;
+    char **launch; /* names of LAUNCH */
+    size_t launch_count;
 };
 
 void cf_build_tell(const struct cf_build *build, enum cf_build_event event, const char *format, ...)

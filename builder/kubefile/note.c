@@ -2,6 +2,8 @@
 /* The instructions that change no file: variables, labels, commands, and sealer's own words. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,40 +175,48 @@ static int take_args(struct cf_build *build, const struct cf_kubefile_instructio
 
 /* ---- commands ---- */
 
-static int add_command(struct cf_build *build, const char *text, struct cf_error *err)
+static int add_text(char ***texts, size_t *count, const char *text, struct cf_error *err)
 {
-    char **list = reallocarray(build->commands, build->command_count + 1, sizeof(*list));
+    char **list = reallocarray(*texts, *count + 1, sizeof(*list));
     if (list)
-        build->commands = list;
+        *texts = list;
     char *copy = strdup(text);
     if (!list || !copy) {
         free(copy);
         return no_memory(err);
     }
-    list[build->command_count++] = copy;
+    list[(*count)++] = copy;
     return 0;
 }
 
-/* Several CMDs add up, as sealer has it; a JSON array is a list of commands. */
-static int take_commands(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
-                         struct cf_error *err)
+/* A JSON array of texts, added to a list. */
+static int take_list(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                     const char *text, char ***texts, size_t *count, struct cf_error *err)
 {
     struct cf_kubefile_words words cf_cleanup(cf_kubefile_words_done) = {0};
-    int r = cf_kubefile_array(instruction->text, &words);
+    const char *word = cf_kubefile_word_name(instruction->word);
+    int r = cf_kubefile_array(text, &words);
 
     if (r < 0)
         return no_memory(err);
-    if (r == 0 && instruction->word == CF_KUBEFILE_CMDS)
-        return cf_kubefile_fail(build->kubefile, instruction, 0, err, -EINVAL,
-                                "CMDS needs a list: CMDS [\"command\", \"command\"]");
     if (r == 0)
-        return add_command(build, instruction->text, err);
-    for (size_t i = 0; i < words.count; i++) {
-        r = add_command(build, words.list[i].text, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+        return cf_kubefile_fail(build->kubefile, instruction, (size_t)(text - instruction->text),
+                                err, -EINVAL, "%s needs a list: [\"one\", \"another\"]", word);
+    r = 0;
+    for (size_t i = 0; i < words.count && r == 0; i++)
+        r = add_text(texts, count, words.list[i].text, err);
+    return r;
+}
+
+/* Several CMDs add up, as sealer has it; a JSON array is a list of commands. A comma separates
+ * nothing: commands have commas of their own. */
+static int take_commands(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                         struct cf_error *err)
+{
+    if (instruction->word == CF_KUBEFILE_CMD && *instruction->text != '[')
+        return add_text(&build->commands, &build->command_count, instruction->text, err);
+    return take_list(build, instruction, instruction->text, &build->commands, &build->command_count,
+                     err);
 }
 
 /* ---- the words of sealer 0.9 and later ---- */
@@ -221,10 +231,11 @@ static int copy_application(struct cf_build *build,
 
     for (size_t i = 1; i < words->count; i++) {
         const char *source = words->list[i].text;
-        if (strncmp(source, "local://", 8) != 0)
+        if (!strncmp(source, "local://", 8))
+            source += 8 + strspn(source + 8, "/");
+        else if (cf_source_kind_of(source) == CF_SOURCE_LOCAL)
             return fail_word(build, instruction, &words->list[i],
-                             "only local://PATH is taken: put the files into the context", err);
-        source += 8 + strspn(source + 8, "/");
+                             "only local://PATH and http(s)://URL are taken", err);
         cf_buf_clear(&text);
         if (cf_buf_printf(&text, "%s application/apps/%s/", source, words->list[0].text) < 0)
             return no_memory(err);
@@ -237,37 +248,129 @@ static int copy_application(struct cf_build *build,
     return 0;
 }
 
-static int take_application(struct cf_build *build,
-                            const struct cf_kubefile_instruction *instruction, struct cf_error *err)
+/* The application of that name, made if there is none. */
+static struct cf_json *application(struct cf_build *build, const char *name)
 {
-    struct cf_kubefile_words words cf_cleanup(cf_kubefile_words_done) = {0};
-    int r = cf_build_words(build, instruction, &words, err);
-
-    if (r == 0 && instruction->word == CF_KUBEFILE_APP && words.count < 2)
-        r = cf_kubefile_fail(build->kubefile, instruction, strlen(instruction->text), err, -EINVAL,
-                             "APP needs a name and local://PATH");
-    if (r == 0 && instruction->word == CF_KUBEFILE_APP)
-        r = copy_application(build, instruction, &words, err);
-    return r;
+    if (!build->applications && !(build->applications = cf_json_array()))
+        return NULL;
+    for (const struct cf_json *item = cf_json_first(build->applications); item;
+         item = cf_json_next(item)) {
+        const char *other = cf_json_get_string(item, "name");
+        if (other && !strcmp(other, name))
+            return (struct cf_json *)(uintptr_t)item;
+    }
+    struct cf_json *new = cf_json_object();
+    if (!new || cf_json_set_string(new, "name", name) < 0 ||
+        cf_json_set_string(new, "type", "") < 0 || cf_json_set_string(new, "version", "v1") < 0) {
+        cf_json_free(new);
+        return NULL;
+    }
+    return cf_json_append(build->applications, new) < 0 ? NULL : new;
 }
 
-/* Kept as "WORD text", in order, for the annotation. */
-static int keep_word(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
-                     struct cf_error *err)
+static bool ends_with(const char *text, const char *end)
 {
-    struct cf_variables *kept = &build->extension;
-    struct cf_variable *list = reallocarray(kept->list, kept->count + 1, sizeof(*list));
-    if (list)
-        kept->list = list;
-    char *name = strdup(cf_kubefile_word_name(instruction->word));
-    char *value = strdup(instruction->text);
-    if (!list || !name || !value) {
-        free(name);
-        free(value);
-        return no_memory(err);
+    size_t len = strlen(text), n = strlen(end);
+    return len > n && !strcmp(text + len - n, end);
+}
+
+/* "shell" for scripts, "kube" for manifests, "helm" for what is a directory or an archive. */
+static const char *application_type(const char *file)
+{
+    if (ends_with(file, ".sh"))
+        return "shell";
+    return ends_with(file, ".yaml") || ends_with(file, ".yml") ? "kube" : "helm";
+}
+
+/* APP, CNI, CSI: NAME and its files. The last of one name counts. */
+static int take_files(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
+                      const struct cf_kubefile_words *words, struct cf_error *err)
+{
+    const char *name = words->list[0].text;
+    struct cf_json *app = application(build, name);
+    int r = app ? cf_json_set(app, "launchfiles", cf_json_array()) : -ENOMEM;
+
+    for (size_t i = 1; i < words->count && r == 0; i++) {
+        const char *slash = strrchr(words->list[i].text, '/');
+        const char *file = slash ? slash + 1 : words->list[i].text;
+        r = cf_json_append(cf_json_edit(app, "launchfiles"), cf_json_new_string(file));
+        if (r == 0 && i == 1)
+            r = cf_json_set_string(app, "type", application_type(file));
     }
-    list[kept->count++] = (struct cf_variable){name, value};
-    return 0;
+    return r < 0 ? no_memory(err) : copy_application(build, instruction, words, err);
+}
+
+/* A label that says that the image has that network or storage plugin. */
+static int set_plugin_label(struct cf_build *build, const char *prefix, const char *name)
+{
+    char *label cf_autofree = NULL;
+    if (asprintf(&label, "cluster.alpha.sealer.io/%s-%s", prefix, name) < 0) {
+        label = NULL;
+        return -ENOMEM;
+    }
+    return cf_variables_set(&build->labels, label, "true");
+}
+
+static int take_application_words(struct cf_build *build,
+                                  const struct cf_kubefile_instruction *instruction,
+                                  struct cf_error *err)
+{
+    struct cf_kubefile_words words cf_cleanup(cf_kubefile_words_done) = {0};
+    const char *word = cf_kubefile_word_name(instruction->word);
+    int r = cf_build_words(build, instruction, &words, err);
+
+    if (r < 0)
+        return r;
+    if (words.count < 2)
+        return cf_kubefile_fail(build->kubefile, instruction, strlen(instruction->text), err,
+                                -EINVAL, "%s needs a name and %s", word,
+                                instruction->word == CF_KUBEFILE_APPENV ? "NAME=VALUE"
+                                                                        : "local://PATH");
+    if (instruction->word == CF_KUBEFILE_CNI)
+        r = set_plugin_label(build, "kube-cni", words.list[0].text);
+    if (instruction->word == CF_KUBEFILE_CSI)
+        r = set_plugin_label(build, "kube-csi", words.list[0].text);
+    if (r < 0)
+        return no_memory(err);
+    if (instruction->word != CF_KUBEFILE_APPENV)
+        return take_files(build, instruction, &words, err);
+    struct cf_json *app = application(build, words.list[0].text);
+    if (app && !cf_json_get(app, "env"))
+        (void)cf_json_set(app, "env", cf_json_object());
+    for (size_t i = 1; i < words.count && r == 0; i++) {
+        char *equals = strchr(words.list[i].text, '=');
+        if (!equals || equals == words.list[i].text)
+            return fail_word(build, instruction, &words.list[i], "NAME=VALUE is meant", err);
+        *equals = '\0';
+        r = app ? cf_json_set_string(cf_json_edit(app, "env"), words.list[i].text, equals + 1)
+                : -ENOMEM;
+    }
+    return r < 0 ? no_memory(err) : 0;
+}
+
+/* APPCMDS NAME ["command", "command"] */
+static int take_application_commands(struct cf_build *build,
+                                     const struct cf_kubefile_instruction *instruction,
+                                     struct cf_error *err)
+{
+    const char *text = instruction->text;
+    size_t len = strcspn(text, " \t");
+    char *name cf_autofree = strndup(text, len);
+    char **list = NULL;
+    size_t count = 0;
+    struct cf_json *app = name && *name ? application(build, name) : NULL;
+    int r =
+        take_list(build, instruction, text + len + strspn(text + len, " \t"), &list, &count, err);
+
+    if (r == 0 && (!app || cf_json_set(app, "cmds", cf_json_array()) < 0))
+        r = no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        if (r == 0 && cf_json_append(cf_json_edit(app, "cmds"), cf_json_new_string(list[i])) < 0)
+            r = no_memory(err);
+        free(list[i]);
+    }
+    free(list);
+    return r;
 }
 
 static int take(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
@@ -287,11 +390,19 @@ static int take(struct cf_build *build, const struct cf_kubefile_instruction *in
         return cf_variables_set(&build->labels, "maintainer", instruction->text) < 0
                    ? no_memory(err)
                    : 0;
+    case CF_KUBEFILE_LAUNCH:
+        return take_list(build, instruction, instruction->text, &build->launch,
+                         &build->launch_count, err);
+    case CF_KUBEFILE_KUBEVERSION:
+        return cf_variables_set(&build->labels, "app.alpha.sealer.io/supported-kube-version",
+                                instruction->text) < 0
+                   ? no_memory(err)
+                   : 0;
+    case CF_KUBEFILE_APPCMDS:
+        return take_application_commands(build, instruction, err);
     default:
-        break;
+        return take_application_words(build, instruction, err);
     }
-    int r = take_application(build, instruction, err);
-    return r < 0 ? r : keep_word(build, instruction, err);
 }
 
 int cf_build_note(struct cf_build *build, const struct cf_kubefile_instruction *instruction,
@@ -301,7 +412,8 @@ int cf_build_note(struct cf_build *build, const struct cf_kubefile_instruction *
     int r = take(build, instruction, err);
 
     /* A build argument is nothing of the image: it may be a secret, and is not written down. */
-    if (r < 0 || instruction->word == CF_KUBEFILE_ARG || instruction->word == CF_KUBEFILE_APP)
+    if (r < 0 || instruction->word == CF_KUBEFILE_ARG || instruction->word == CF_KUBEFILE_APP ||
+        instruction->word == CF_KUBEFILE_CNI || instruction->word == CF_KUBEFILE_CSI)
         return r;
     if (cf_buf_printf(&text, "%s %s", cf_kubefile_word_name(instruction->word), instruction->text) <
         0)

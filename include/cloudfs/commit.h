@@ -61,6 +61,9 @@ int cf_image_create(struct cf_store *store, const struct cf_image *base,
                     const struct cf_new_layer *layers, size_t count,
                     const struct cf_image_options *options, const char *name,
                     struct cf_image **ret_image, struct cf_error *err);
+/* Size of a stored layer's plain tar. */
+int cf_layer_tar_size(struct cf_store *store, const struct cf_digest *diff_id, uint64_t *ret_size,
+                      struct cf_error *err);
 /* What that image would be, without its documents in the store. */
 int cf_image_draft(struct cf_store *store, const struct cf_image *base,
                    const struct cf_new_layer *layers, size_t count,

@@ -156,6 +156,31 @@ grep -q 'kubectl apply -f a.yaml && kubectl apply -f b.yaml && c' json || fail "
 "$CLOUDFS" build -t vars:2 --build-arg unknown=1 --build-arg tag=v1.19.8 . 2>&1 >/dev/null |
     grep -q 'warning: --build-arg unknown' || fail "an unknown --build-arg is not told"
 
+# The words of sealer 0.9 and later, as sealer records them.
+echo 'echo install' >install.sh
+kubefile 'FROM kubernetes:v1.19.8' 'APP web local://install.sh' 'APPENV web A=1 B=2' \
+    'APPCMDS web ["bash install.sh", "true"]' 'CNI calico local://recommend.yaml' 'CSI nfs local://nginx' \
+    'LAUNCH ["calico", "web"]' 'CMDS ["helm install --set a=1,b=2 x"]' 'KUBEVERSION >=1.19'
+build words:1 --no-cache-images
+has words:1 application/apps/web/install.sh 'echo install'
+has words:1 application/apps/calico/recommend.yaml 'kind: Deployment'
+has words:1 application/apps/nfs/nginx/Chart.yaml 'name: nginx'
+"$CLOUDFS" inspect words:1 >json
+python3 - <<'END' || fail "the extension is not as sealer has it: $(cat json)"
+import json
+d = json.load(open("json"))
+e = json.loads(d["Annotations"]["sealer.image.extension"])
+assert e["schemaVersion"] == "v1alpha1" and e["type"] == "kube-installer", e
+assert e["launch"] == {"cmds": ["helm install --set a=1,b=2 x"], "app_names": ["calico", "web"]}, e
+assert e["applications"] == [
+    {"name": "web", "type": "shell", "version": "v1", "launchfiles": ["install.sh"], "env": {"A": "1", "B": "2"},
+     "cmds": ["bash install.sh", "true"]},
+    {"name": "calico", "type": "kube", "version": "v1", "launchfiles": ["recommend.yaml"]},
+    {"name": "nfs", "type": "helm", "version": "v1", "launchfiles": ["nginx"]}], e
+assert d["Labels"]["cluster.alpha.sealer.io/kube-cni-calico"] == "true", d
+assert d["Labels"]["app.alpha.sealer.io/supported-kube-version"] == ">=1.19", d
+END
+
 # The cache: times do not count, bytes do; what it gives is the same image.
 kubefile 'FROM kubernetes:v1.19.8' 'COPY daemon.json etc/' 'COPY nginx charts'
 "$CLOUDFS" -q build -t cache:1 . >id1
@@ -207,7 +232,8 @@ bad 'is not a directory in the rootfs' 'FROM kubernetes:v1.19.8' 'COPY nginx etc
 bad 'cannot replace the directory' 'FROM kubernetes:v1.19.8' 'COPY <<etc .' 'x' 'etc'
 bad 'would be empty' 'FROM scratch' 'LABEL a=b'
 bad 'NAME=VALUE' 'FROM scratch' 'ENV =x'
-bad 'only local://' 'FROM scratch' 'APP a http://x/y'
+bad 'only local://' 'FROM scratch' 'APP a ftp://x/y'
+bad 'LAUNCH needs a list' 'FROM scratch' 'LAUNCH a'
 ln -s ../../etc/passwd out
 bad 'leads out of the context|is not in the context' 'FROM scratch' 'COPY out etc/'
 fails_with 1 'cannot read .*Kubefile' "$CLOUDFS" -q build -t bad:1 "$work/back/etc"

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a merged image says of itself. Not public. */
+#ifndef CF_MERGE_SAY_H
+#define CF_MERGE_SAY_H
+
+#include <cloudfs/buf.h>
+#include <cloudfs/commit.h>
+#include <cloudfs/image.h>
+
+struct cf_said {
+    struct cf_image_options options; /* those given, and what the images say */
+    struct cf_json *run;
+    struct cf_key_value *labels, *annotations;
+    struct cf_buf extension;
+};
+void cf_said_done(struct cf_said *said);
+/* Environment, labels and annotations: a later image wins; the commands of all. What the options
+ * give already wins over all. */
+int cf_said_merge(const struct cf_image *const *images, size_t count, struct cf_said *said,
+                  struct cf_error *err);
+
+#endif
