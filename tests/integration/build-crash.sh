@@ -44,7 +44,7 @@ rm -rf store
 "$CLOUDFS" -q build -f ctx/slow -t x:1 ctx >/dev/null 2>&1 &
 pid=$!
 tries=0
-until "$CLOUDFS" mount --json | grep -q build- && [ "$(find store/memo -type f | wc -l)" -ge 5 ]; do
+until "$CLOUDFS" mount --json | grep -q build- && [ "$(find store/layers -mindepth 1 -maxdepth 1 | wc -l)" -ge 6 ]; do
     tries=$((tries + 1))
     [ "$tries" -lt 200 ] || fail "the build does not get to its last step"
     sleep 0.05
