@@ -166,6 +166,15 @@ static void suid_kept_by_root(void)
     EQ(mode_of("sgid"), 02755);
 }
 
+/* A file that is given them while somebody has it open. */
+static void suid_set_while_open(void)
+{
+    int fd = open("file", O_WRONLY);
+    OK(fchmod(fd, 04755));
+    EQ(pwrite(fd, "x", 1, 0), 1);
+    EQ(mode_of("file"), 04755);
+}
+
 static void sgid_dir_inherits(void)
 {
     (void)umask(0);
@@ -248,6 +257,7 @@ static const struct posix_case mode_cases[] = {
     CASE(suid_killed_by_fallocate, FULL),
     CASE(suid_killed_beside_map, FULL),
     CASE(suid_kept_by_root, FULL | ROOT),
+    CASE(suid_set_while_open, FULL | ROOT),
     CASE(sgid_dir_inherits, FULL),
     CASE(sgid_dir_of_another_group, FULL | ROOT),
     CASE(sticky_dir, FULL | ROOT),
