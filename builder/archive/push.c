@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pushing: layers by several threads, then the config, and the manifest last. */
+/* Pushing: layers by several threads (first it is asked for all of them, then the rest is sent),
+ * then the config, and the manifest last. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,10 @@
 
 #include "push_layer.h"
 
-enum { JOBS = 2 }; /* one asks while another sends; compression has threads of its own */
+enum {
+    ASKING = 6,
+    SENDING = 2, /* one waits while another sends; compression has threads of its own */
+};
 
 static void *work(void *arg)
 {
@@ -23,7 +27,7 @@ static void *work(void *arg)
         pthread_mutex_unlock(&pushing->mutex);
         if (!layer)
             return NULL;
-        int r = cf_push_layer(pushing, layer, &err);
+        int r = pushing->step(pushing, layer, &err);
         pthread_mutex_lock(&pushing->mutex);
         if (r < 0 && pushing->status == 0) {
             pushing->status = r;
@@ -33,11 +37,15 @@ static void *work(void *arg)
     }
 }
 
-static int push_layers(struct pushing *pushing, struct cf_error *err)
+/* The same step for each layer. */
+static int each_layer(struct pushing *pushing, push_step_fn *step, size_t jobs,
+                      struct cf_error *err)
 {
-    pthread_t threads[JOBS];
+    pthread_t threads[ASKING];
     size_t started = 0;
-    while (started + 1 < JOBS && started + 1 < pushing->saving->layer_count &&
+    pushing->step = step;
+    pushing->next = 0;
+    while (started + 1 < jobs && started + 1 < pushing->saving->layer_count &&
            cf_thread_start(&threads[started], work, pushing) == 0)
         started++;
     (void)work(pushing);
@@ -52,7 +60,10 @@ static int push_config(struct pushing *pushing, const struct saved_image *saved,
                        struct cf_error *err)
 {
     bool has = false;
-    int r = cf_remote_has_blob(pushing->remote, &saved->image->config, &has, err);
+    /* With a layer that was not there it is a config that was not there. */
+    int r = pushing->pushed.blobs_sent > 0
+                ? 0
+                : cf_remote_has_blob(pushing->remote, &saved->image->config, &has, err);
     if (r == 0 && has)
         pushing->pushed.blobs_reused++;
     if (r < 0 || has)
@@ -120,7 +131,9 @@ int cf_push(struct cf_store *store, struct cf_registry *registry, const char *im
     struct pushing pushing = {
         .store = store, .remote = remote, .options = options, .saving = &saving};
     pthread_mutex_init(&pushing.mutex, NULL);
-    r = push_layers(&pushing, err);
+    r = each_layer(&pushing, cf_push_find, ASKING, err);
+    if (r == 0)
+        r = each_layer(&pushing, cf_push_send, SENDING, err);
     if (r == 0)
         r = push_config(&pushing, &saving.images[0], err);
     if (r == 0)

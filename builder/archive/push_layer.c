@@ -242,21 +242,58 @@ static int remember(struct pushing *pushing, const struct saved_layer *layer,
     return cf_layer_form_add(pushing->store, &layer->diff_id, &form, err);
 }
 
-int cf_push_layer(struct pushing *pushing, struct saved_layer *layer, struct cf_error *err)
+/* Where it was pushed to, or pulled from. */
+static bool is_from_here(const struct pushing *pushing, const struct cf_layer_form *form)
+{
+    struct cf_json *notes cf_cleanup(cf_json_free_ptr) = NULL;
+    if (form->notes[0])
+        (void)cf_json_parse(form->notes, strlen(form->notes), &notes, NULL);
+    const char *source = cf_json_get_string(notes, "source");
+    return source && !strcmp(source, cf_remote_repository(pushing->remote));
+}
+
+/* The forms that this repository is known to have come first. */
+static int find_among(struct pushing *pushing, struct saved_layer *layer,
+                      const struct cf_layer_form *forms, size_t count, bool from_here,
+                      struct cf_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++)
+        if (is_from_here(pushing, &forms[i]) == from_here)
+            r = find_form(pushing, layer, &forms[i], err);
+    return r;
+}
+
+int cf_push_find(struct pushing *pushing, struct saved_layer *layer, struct cf_error *err)
 {
     struct cf_layer_form *forms cf_autofree = NULL;
-    size_t form_count = 0;
-    int r = cf_layer_forms_read(pushing->store, &layer->diff_id, &forms, &form_count, err);
     struct cf_layer_form own = {0};
-    if (r == 0 && manifest_form(pushing, layer, &own))
-        r = find_form(pushing, layer, &own, err);
-    for (size_t i = 0; i < form_count && r == 0; i++)
-        if (!cf_digest_equal(&forms[i].digest, &own.digest))
-            r = find_form(pushing, layer, &forms[i], err);
-    if (r != 0)
-        return r < 0 ? r : 0;
+    size_t count = 0;
+    bool known = false;
+    int r = cf_layer_forms_read(pushing->store, &layer->diff_id, &forms, &count, err);
+    if (r == 0)
+        r = find_among(pushing, layer, forms, count, true, err);
+    if (r == 0 && manifest_form(pushing, layer, &own)) {
+        for (size_t i = 0; i < count && !known; i++)
+            known =
+                cf_digest_equal(&forms[i].digest, &own.digest) && is_from_here(pushing, &forms[i]);
+        r = known ? 0 : find_form(pushing, layer, &own, err);
+    }
+    for (size_t i = 0; i < count; i++) /* it was asked for */
+        if (cf_digest_equal(&forms[i].digest, &own.digest))
+            forms[i].media_type[0] = '\0';
+    if (r == 0)
+        r = find_among(pushing, layer, forms, count, false, err);
+    layer->is_there = r > 0;
+    return r < 0 ? r : 0;
+}
+
+int cf_push_send(struct pushing *pushing, struct saved_layer *layer, struct cf_error *err)
+{
+    if (layer->is_there)
+        return 0;
     enum cf_push_form form = pushing->options->form;
-    r = compress_and_send(pushing, layer, form, false, err);
+    int r = compress_and_send(pushing, layer, form, false, err);
     if (r == -ENOTSUP && form == CF_PUSH_CHUNKED) { /* a tar that it cannot tell */
         form = CF_PUSH_ZSTD;
         r = compress_and_send(pushing, layer, form, false, err);

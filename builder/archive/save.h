@@ -19,6 +19,7 @@ struct saved_layer {
     int fd; /* the compressed form, in a file without a name; -1: the plain tar, from the store */
     const char *media_type;
     struct cf_json *annotations; /* of its descriptor; NULL for none */
+    bool is_there;               /* push: the registry has it */
 };
 
 struct saved_image {

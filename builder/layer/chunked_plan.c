@@ -23,7 +23,7 @@ void cf_plan_done(struct cf_plan *plan)
     *plan = (struct cf_plan){0};
 }
 
-static int add(struct cf_plan *plan, const struct cf_piece *piece, struct cf_error *err)
+int cf_plan_add(struct cf_plan *plan, const struct cf_piece *piece, struct cf_error *err)
 {
     if (plan->count == plan->room) {
         const size_t room = plan->room ? plan->room * 2 : 256;
@@ -79,7 +79,7 @@ static int plan_chunk(struct planning *planning, const struct cf_toc_chunk *chun
         planning->plan->fetch_plain += chunk->size;
         planning->plan->fetch_packed += chunk->end - chunk->offset;
     }
-    return add(planning->plan, &piece, err);
+    return cf_plan_add(planning->plan, &piece, err);
 }
 
 static int plan_file(struct planning *planning, const char *name, size_t len, uint64_t size,
@@ -94,7 +94,7 @@ static int plan_file(struct planning *planning, const char *name, size_t len, ui
     if (is_here(planning->store, file)) {
         const struct cf_piece piece = {
             .kind = CF_PIECE_OBJECT, .size = size, .object = file->digest};
-        return add(planning->plan, &piece, err);
+        return cf_plan_add(planning->plan, &piece, err);
     }
     int r = 0;
     for (size_t i = 0; i < file->count && r == 0; i++)
@@ -120,7 +120,7 @@ static int plan_line(struct planning *planning, const struct cf_json *line, stru
         if (r < 0)
             return cf_fail(err, r, "tar-split has a segment that is no base64");
         piece.size = plan->raw.len - piece.offset;
-        return piece.size ? add(plan, &piece, err) : 0;
+        return piece.size ? cf_plan_add(plan, &piece, err) : 0;
     }
     if (type == 1 && raw && cf_base64_decode(raw, strlen(raw), &raw_name) == 0 && raw_name.data)
         return plan_file(planning, raw_name.data, raw_name.len, (uint64_t)size, err);

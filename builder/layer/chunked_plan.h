@@ -14,6 +14,7 @@ struct cf_piece {
     uint64_t offset; /* in raw, in the object, or (fetch) in the file of what was fetched */
     struct cf_digest object;
     const struct cf_toc_chunk *chunk; /* fetch */
+    bool has_tail; /* fetch: more comes out of it than the chunk; size and offset are known then */
 };
 struct cf_plan {
     struct cf_piece *pieces;
@@ -24,6 +25,7 @@ struct cf_plan {
 /* split: the JSON of a tar-split, a line an entry. -EINVAL where it and the TOC differ. */
 int cf_plan_make(struct cf_store *store, const struct cf_toc *toc, const char *split, size_t len,
                  struct cf_plan *ret_plan, struct cf_error *err);
+int cf_plan_add(struct cf_plan *plan, const struct cf_piece *piece, struct cf_error *err);
 void cf_plan_done(struct cf_plan *plan);
 
 #endif

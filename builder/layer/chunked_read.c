@@ -21,11 +21,13 @@
 #include "chunked_plan.h"
 #include "chunked_tables.h"
 #include "out.h"
+#include "stargz_plan.h"
 
 enum {
     SPLIT_PLAIN_MAX = 64 << 20,
     FRAME_MAX = 64 << 20,
-    GAP = 64 << 10, /* bytes that are cheaper to fetch than to leave out */
+    LOOSE_MAX = 80 << 20, /* a chunk, and headers behind it */
+    GAP = 64 << 10,       /* bytes that are cheaper to fetch than to leave out */
     RANGES_MAX = 512,
     FETCHERS = 4,
     WORTH_PERCENT = 60,
@@ -38,9 +40,12 @@ struct run {
     bool began;
     struct cf_toc toc;
     struct cf_plan plan;
-    int spool;     /* what was fetched, plain */
-    size_t at;     /* piece */
-    uint64_t done; /* bytes of it */
+    bool is_stargz;
+    enum cf_compression kind; /* of the frames */
+    int spool;                /* what was fetched, plain */
+    uint64_t spool_end;       /* mutex: of what has its place in it */
+    size_t at;                /* piece */
+    uint64_t done;            /* bytes of it */
     struct cf_object_cache cache;
     pthread_mutex_t mutex;
     struct cf_piece **order; /* fetches by their place in the blob */
@@ -123,22 +128,56 @@ struct range {
     struct cf_buf frame, plain;
 };
 
-static int take_frame(struct range *range, struct cf_error *err)
+static int keep_frame(struct range *range, const struct cf_piece *piece, struct cf_error *err)
+{
+    int r = cf_pwrite_full(range->run->spool, range->plain.data, range->plain.len,
+                           (off_t)piece->offset);
+    return r < 0 ? cf_fail_errno(err, -r, "cannot keep what was fetched") : 0;
+}
+
+/* A member that holds more than a chunk: its place is found now. */
+static int take_loose(struct range *range, struct cf_piece *piece, struct cf_error *err)
 {
     struct run *run = range->run;
-    const struct cf_piece *piece = run->order[range->at++];
-    const size_t size = (size_t)piece->size;
-    cf_buf_clear(&range->plain);
-    if (cf_buf_reserve(&range->plain, size) < 0)
-        return cf_fail(err, -ENOMEM, "out of memory");
-    int r = cf_frame_unpack(range->frame.data, range->frame.len, range->plain.data, size, err);
-    if (r == 0)
+    const size_t size = (size_t)piece->chunk->size;
+    int r = cf_frames_unpack(run->kind, range->frame.data, range->frame.len, LOOSE_MAX,
+                             &range->plain, err);
+    if (r == 0 && range->plain.len < size)
+        r = cf_fail(err, -EINVAL, "a chunk is shorter than is said");
+    if (r == 0 && size > 0)
         r = cf_check_digest(range->plain.data, size, &piece->chunk->digest, "a chunk", err);
     if (r < 0)
         return r;
+    pthread_mutex_lock(&run->mutex);
+    piece->offset = run->spool_end;
+    run->spool_end += range->plain.len;
+    pthread_mutex_unlock(&run->mutex);
+    piece->size = range->plain.len;
+    return keep_frame(range, piece, err);
+}
+
+static int take_frame(struct range *range, struct cf_error *err)
+{
+    struct run *run = range->run;
+    struct cf_piece *piece = run->order[range->at++];
+    const size_t size = (size_t)piece->size;
+    int r = 0;
+    cf_buf_clear(&range->plain);
+    if (piece->has_tail) {
+        r = take_loose(range, piece, err);
+    } else {
+        if (cf_buf_reserve(&range->plain, size) < 0)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        r = cf_frame_unpack(run->kind, range->frame.data, range->frame.len, range->plain.data, size,
+                            err);
+        if (r == 0)
+            r = cf_check_digest(range->plain.data, size, &piece->chunk->digest, "a chunk", err);
+        range->plain.len = size;
+        if (r == 0)
+            r = keep_frame(range, piece, err);
+    }
     cf_buf_clear(&range->frame);
-    r = cf_pwrite_full(run->spool, range->plain.data, size, (off_t)piece->offset);
-    return r < 0 ? cf_fail_errno(err, -r, "cannot keep what was fetched") : 0;
+    return r;
 }
 
 static int take_bytes(void *context, const void *data, size_t len, struct cf_error *err)
@@ -251,7 +290,10 @@ static int order_fetches(struct run *run, struct cf_error *err)
 static int begin(struct run *run, struct cf_error *err)
 {
     run->began = true;
-    int r = read_tables(run, err);
+    int r = run->is_stargz
+                ? cf_stargz_tables(run->source, run->store, &run->kind, &run->toc, &run->plan, err)
+                : read_tables(run, err);
+    run->spool_end = run->plan.fetch_plain;
     if (r == 0)
         r = order_fetches(run, err);
     if (r < 0)
@@ -324,6 +366,8 @@ static ssize_t read_tar(void *context, void *data, size_t len, struct cf_error *
 static bool is_known(void *context, const struct cf_tar_entry *entry, struct cf_digest *ret_digest)
 {
     const struct run *run = context;
+    if (run->is_stargz) /* parts of it were fetched */
+        return false;
     const struct cf_toc_file *file = cf_toc_find(&run->toc, entry->path.data, entry->path.len);
     if (!file || file->size != entry->size || entry->type != '0')
         return false;
@@ -353,7 +397,7 @@ int cf_chunked_read(struct cf_store *store, const struct cf_chunked_source *sour
                     struct cf_error *err)
 {
     struct run run cf_cleanup(run_done) = {
-        .store = store, .source = source, .spool = -1, .cache = {.fd = -1}};
+        .store = store, .source = source, .spool = -1, .kind = CF_ZSTD, .cache = {.fd = -1}};
     const struct cf_layer_read_options options = {
         .source = read_tar,
         .source_context = &run,
@@ -364,9 +408,10 @@ int cf_chunked_read(struct cf_store *store, const struct cf_chunked_source *sour
     };
     struct cf_layer_info info;
     struct cf_error why = {0};
+    run.is_stargz = !cf_json_get_string(source->annotations, CF_CHUNKED_CHECKSUM);
     pthread_mutex_init(&run.mutex, NULL);
     int r = cf_layer_read(store, &options, &info, &why);
-    if (r == 0 && run.began)
+    if (r == 0 && run.began && !run.is_stargz)
         cf_toc_keep(store, &run.toc);
     if (r == 0 || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT)
         return r < 0 ? cf_fail(err, r, "%s", why.text) : 0;

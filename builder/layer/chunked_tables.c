@@ -11,12 +11,23 @@
 
 #include "local_chunks.h"
 
-bool cf_chunked_detect(const struct cf_json *annotations)
+/* podman's own, and nothing else: of two, which is true? */
+static bool is_podman(const struct cf_json *annotations)
 {
     return cf_json_get_string(annotations, CF_CHUNKED_CHECKSUM) &&
            cf_json_get_string(annotations, CF_CHUNKED_POSITION) &&
            cf_json_get_string(annotations, CF_CHUNKED_TARSPLIT) &&
-           !cf_json_get_string(annotations, CF_ESTARGZ_DIGEST); /* both: which is true? */
+           !cf_json_get_string(annotations, CF_ESTARGZ_DIGEST);
+}
+
+bool cf_chunked_detect(const struct cf_json *annotations)
+{
+    const bool has_podman = cf_json_get_string(annotations, CF_CHUNKED_CHECKSUM);
+    const bool has_zstd = cf_json_get_string(annotations, CF_STARGZ_ZSTD_CHECKSUM);
+    if (has_podman)
+        return !has_zstd && is_podman(annotations);
+    return has_zstd ? cf_json_get_string(annotations, CF_STARGZ_ZSTD_POSITION) != NULL
+                    : cf_json_get_string(annotations, CF_ESTARGZ_DIGEST) != NULL;
 }
 
 int cf_table_place(const struct cf_json *annotations, const char *key, uint64_t blob_size,
@@ -52,13 +63,13 @@ static int from_memory(void *context, const void **ret_data, size_t *ret_len, st
     return *ret_len > 0;
 }
 
-int cf_frame_unpack(const void *data, size_t len, void *ret_plain, size_t plain,
-                    struct cf_error *err)
+int cf_frame_unpack(enum cf_compression kind, const void *data, size_t len, void *ret_plain,
+                    size_t plain, struct cf_error *err)
 {
     struct cf_decoder *decoder cf_cleanup(cf_decoder_free_ptr) = NULL;
     struct memory memory = {data, len};
     char more;
-    int r = cf_decoder_new(CF_ZSTD, from_memory, &memory, &decoder, err);
+    int r = cf_decoder_new(kind, from_memory, &memory, &decoder, err);
     if (r < 0)
         return r;
     const ssize_t n = cf_decoder_read(decoder, ret_plain, plain, err);
@@ -68,6 +79,26 @@ int cf_frame_unpack(const void *data, size_t len, void *ret_plain, size_t plain,
     if ((size_t)n != plain || rest > 0)
         return cf_fail(err, -EINVAL, "it has another size than is said");
     return 0;
+}
+
+int cf_frames_unpack(enum cf_compression kind, const void *data, size_t len, size_t max,
+                     struct cf_buf *ret_plain, struct cf_error *err)
+{
+    enum { STEP = 256 << 10 };
+    struct cf_decoder *decoder cf_cleanup(cf_decoder_free_ptr) = NULL;
+    struct memory memory = {data, len};
+    int r = cf_decoder_new(kind, from_memory, &memory, &decoder, err);
+    while (r == 0) {
+        if (cf_buf_reserve(ret_plain, STEP) < 0)
+            return cf_fail(err, -ENOMEM, "out of memory");
+        const ssize_t n = cf_decoder_read(decoder, ret_plain->data + ret_plain->len, STEP, err);
+        if (n <= 0)
+            return (int)n;
+        ret_plain->len += (size_t)n;
+        if (ret_plain->len > max)
+            return cf_fail(err, -EFBIG, "more comes out of it than %zu bytes", max);
+    }
+    return r;
 }
 
 int cf_check_digest(const void *data, size_t len, const struct cf_digest *wanted, const char *what,
@@ -88,7 +119,8 @@ int cf_table_unpack(const char *packed, const struct cf_table_place *place,
     if (r == 0 && cf_buf_reserve(ret_text, (size_t)place->plain + 1) < 0)
         r = cf_fail(err, -ENOMEM, "out of memory");
     if (r == 0)
-        r = cf_frame_unpack(packed, (size_t)place->len, ret_text->data, (size_t)place->plain, err);
+        r = cf_frame_unpack(CF_ZSTD, packed, (size_t)place->len, ret_text->data,
+                            (size_t)place->plain, err);
     if (r < 0)
         return cf_fail_in(err, r, "%s", what);
     ret_text->len = (size_t)place->plain;
@@ -153,7 +185,7 @@ int cf_chunked_toc_place(const struct cf_json *annotations, uint64_t blob_size,
                          uint64_t *ret_offset, uint64_t *ret_len)
 {
     struct cf_table_place place;
-    if (!cf_chunked_detect(annotations))
+    if (!is_podman(annotations))
         return -ENOENT;
     int r =
         cf_table_place(annotations, CF_CHUNKED_POSITION, blob_size, CF_TOC_PLAIN_MAX, &place, NULL);

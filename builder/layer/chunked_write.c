@@ -15,7 +15,7 @@
 #include "codec.h"
 #include "frames.h"
 
-enum { META_MAX = 512 << 10, TABLE_LEVEL = 9, FOOTER_SIZE = 64 };
+enum { META_MAX = 512 << 10, TABLE_LEVEL = 9, SPLIT_LEVEL = 3, FOOTER_SIZE = 64 };
 #define NO_CHUNK UINT64_MAX /* the tag of a frame of headers */
 
 struct chunk {
@@ -519,7 +519,7 @@ int cf_chunked_writer_new(int level, cf_sink_fn *sink, void *sink_context,
         return no_memory(err);
     int r = cf_frames_new(&cf_zstd_framer, level, take_frame, writer, &writer->frames, err);
     if (r == 0)
-        r = cf_compressor_new_frame(TABLE_LEVEL, keep_split, writer, &writer->split, err);
+        r = cf_compressor_new_frame(SPLIT_LEVEL, keep_split, writer, &writer->split, err);
     if (r < 0)
         return r;
     *ret_writer = CF_TAKE(writer);

@@ -90,6 +90,7 @@ ssize_t cf_decoder_read(struct cf_decoder *decoder, void *data, size_t len, stru
     return (ssize_t)(len - io->out_len);
 }
 
+enum { HELD_MAX = 64 << 10 };
 enum { BLOCK = 1 << 20 }; /* what is compressed for itself: part of what a layer's digest is */
 
 struct cf_compressor {
@@ -97,6 +98,8 @@ struct cf_compressor {
     void *sink_context;
     const struct cf_deflater *deflater; /* one frame, here; NULL: blocks, or plain */
     void *state;
+    struct cf_buf held;       /* of the one frame: what is short is compressed as what it is */
+    bool begun;               /* held went to the deflater */
     struct cf_frames *frames; /* NULL: plain */
     bool is_gzip;
     size_t open; /* bytes of the block at hand */
@@ -167,14 +170,31 @@ static int end_block(struct cf_compressor *compressor, struct cf_error *err)
     return cf_frames_cut(compressor->frames, len, 0, false, err);
 }
 
+static int deflate(struct cf_compressor *compressor, const void *data, size_t len, bool last,
+                   struct cf_error *err)
+{
+    return compressor->deflater->run(compressor->state, data, len, last, compressor->sink,
+                                     compressor->sink_context, err);
+}
+
+static int write_frame(struct cf_compressor *compressor, const void *data, size_t len,
+                       struct cf_error *err)
+{
+    struct cf_buf *held = &compressor->held;
+    if (!compressor->begun && held->len + len <= HELD_MAX)
+        return cf_buf_add(held, data, len) < 0 ? cf_fail(err, -ENOMEM, "out of memory") : 0;
+    int r = compressor->begun ? 0 : deflate(compressor, held->data, held->len, false, err);
+    compressor->begun = true;
+    return r == 0 ? deflate(compressor, data, len, false, err) : r;
+}
+
 int cf_compressor_write(void *context, const void *data, size_t len, struct cf_error *err)
 {
     struct cf_compressor *compressor = context;
     const char *at = data;
     int r = 0;
     if (compressor->deflater)
-        return compressor->deflater->run(compressor->state, data, len, false, compressor->sink,
-                                         compressor->sink_context, err);
+        return write_frame(compressor, data, len, err);
     if (!compressor->frames)
         return compressor->sink(compressor->sink_context, data, len, err);
     compressor->size += len;
@@ -194,8 +214,9 @@ int cf_compressor_finish(struct cf_compressor *compressor, struct cf_error *err)
 {
     uint8_t tail[CF_GZIP_TAIL];
     if (compressor->deflater)
-        return compressor->deflater->run(compressor->state, NULL, 0, true, compressor->sink,
-                                         compressor->sink_context, err);
+        return compressor->begun
+                   ? deflate(compressor, NULL, 0, true, err)
+                   : deflate(compressor, compressor->held.data, compressor->held.len, true, err);
     if (!compressor->frames)
         return 0;
     /* Nothing at all is still one frame. */
@@ -218,5 +239,6 @@ void cf_compressor_free(struct cf_compressor *compressor)
     if (compressor->deflater)
         compressor->deflater->close(compressor->state);
     cf_frames_free(compressor->frames);
+    cf_buf_done(&compressor->held);
     free(compressor);
 }

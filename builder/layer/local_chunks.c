@@ -10,7 +10,7 @@
 #include <cloudfs/image.h>
 #include <cloudfs/io.h>
 
-enum { READ_SIZE = 1 << 20 };
+enum { READ_SIZE = 1 << 20, PLACED_MAX = 16 << 20 };
 
 int cf_local_chunks_open(struct cf_local_chunks *local, struct cf_store *store,
                          struct cf_error *err)
@@ -181,6 +181,38 @@ int cf_local_chunks_add(struct cf_local_chunks *local, struct cf_store *store, c
             r = add_object(local, store, &content.digest, coarse, err);
     }
     return r;
+}
+
+static bool has_chunk(struct cf_store *store, const struct cf_digest *object,
+                      const struct cf_toc_chunk *chunk)
+{
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    struct cf_digest digest;
+    int fd cf_autoclose = cf_object_open(store, object);
+    if (fd < 0 || chunk->size > PLACED_MAX || cf_buf_reserve(&text, (size_t)chunk->size) < 0)
+        return false;
+    const ssize_t n = cf_pread_full(fd, text.data, (size_t)chunk->size, (off_t)chunk->file_offset);
+    if (n < 0 || (uint64_t)n != chunk->size)
+        return false;
+    cf_digest_of(text.data, (size_t)n, &digest);
+    return cf_digest_equal(&digest, &chunk->digest);
+}
+
+bool cf_local_chunks_at(const struct cf_local_chunks *local, struct cf_store *store,
+                        const char *path, const struct cf_toc_chunk *chunk,
+                        struct cf_digest *ret_object)
+{
+    for (size_t i = 0; i < local->tree_count; i++) {
+        struct cf_content content;
+        uint64_t nid = 0;
+        if (cf_tree_walk(local->trees[i], path, &nid) < 0 ||
+            cf_tree_content(local->trees[i], nid, &content) < 0 ||
+            content.kind != CF_CONTENT_OBJECT || !has_chunk(store, &content.digest, chunk))
+            continue;
+        *ret_object = content.digest;
+        return true;
+    }
+    return false;
 }
 
 static int compare(const void *a, const void *b)

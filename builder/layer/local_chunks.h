@@ -27,6 +27,10 @@ void cf_local_chunks_done(struct cf_local_chunks *local);
 /* Adds the chunks of every object that an image has under that path. */
 int cf_local_chunks_add(struct cf_local_chunks *local, struct cf_store *store, const char *path,
                         bool coarse, struct cf_error *err);
+/* Whether an object that an image has under that path has that chunk at its place; which. */
+bool cf_local_chunks_at(const struct cf_local_chunks *local, struct cf_store *store,
+                        const char *path, const struct cf_toc_chunk *chunk,
+                        struct cf_digest *ret_object);
 void cf_local_chunks_sort(struct cf_local_chunks *local);
 const struct cf_local_chunk *cf_local_chunks_find(const struct cf_local_chunks *local,
                                                   const struct cf_digest *digest);

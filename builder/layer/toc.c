@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunked_tables.h"
+
 void cf_toc_done(struct cf_toc *toc)
 {
     for (size_t i = 0; i < toc->file_count; i++)
@@ -14,13 +16,13 @@ void cf_toc_done(struct cf_toc *toc)
     *toc = (struct cf_toc){0};
 }
 
-static int wrong(const char *name, const char *what, struct cf_error *err)
+int cf_toc_wrong(const char *name, const char *what, struct cf_error *err)
 {
     return cf_fail(err, -EINVAL, "the table of contents: '%.400s' %s", name ? name : "an entry",
                    what);
 }
 
-static int get_number(const struct cf_json *json, const char *key, uint64_t *ret)
+int cf_toc_number(const struct cf_json *json, const char *key, uint64_t *ret)
 {
     const struct cf_json *value = cf_json_get(json, key);
     int64_t number = 0;
@@ -43,15 +45,15 @@ static int add_chunk(struct cf_toc *toc, const struct cf_json *json, bool is_fir
     struct cf_toc_chunk *chunk = &toc->chunks[toc->chunk_count];
     const char *type = cf_json_get_string(json, "chunkType");
     *chunk = (struct cf_toc_chunk){.is_hole = type && !strcmp(type, "zeros")};
-    if (get_number(json, "offset", &chunk->offset) < 0 ||
-        get_number(json, "chunkOffset", &chunk->file_offset) < 0 ||
-        get_number(json, "chunkSize", &chunk->size) < 0)
-        return wrong(name, "has a number that is none", err);
+    if (cf_toc_number(json, "offset", &chunk->offset) < 0 ||
+        cf_toc_number(json, "chunkOffset", &chunk->file_offset) < 0 ||
+        cf_toc_number(json, "chunkSize", &chunk->size) < 0)
+        return cf_toc_wrong(name, "has a number that is none", err);
     if (is_first && !cf_json_get(json, "chunkDigest")) { /* the file is one chunk */
         chunk->size = chunk->size ? chunk->size : file->size;
         chunk->digest = file->digest;
     } else if (get_digest(json, "chunkDigest", &chunk->digest) < 0) {
-        return wrong(name, "has a chunk without a digest", err);
+        return cf_toc_wrong(name, "has a chunk without a digest", err);
     }
     if (chunk->size == 0 && file->size > chunk->file_offset) /* the rest of the file */
         chunk->size = file->size - chunk->file_offset;
@@ -69,12 +71,12 @@ static int close_file(struct cf_toc *toc, uint64_t end, uint64_t limit, struct c
         struct cf_toc_chunk *chunk = &toc->chunks[file->first + i];
         chunk->end = i + 1 < file->count ? chunk[1].offset : end;
         if (chunk->file_offset != at || chunk->size == 0 || chunk->size > file->size - at)
-            return wrong(file->name, "has chunks that are not the file", err);
+            return cf_toc_wrong(file->name, "has chunks that are not the file", err);
         if (chunk->end <= chunk->offset || chunk->end > limit)
-            return wrong(file->name, "lies at no place in the blob", err);
+            return cf_toc_wrong(file->name, "lies at no place in the blob", err);
         at += chunk->size;
     }
-    return at == file->size ? 0 : wrong(file->name, "has chunks that are not the file", err);
+    return at == file->size ? 0 : cf_toc_wrong(file->name, "has chunks that are not the file", err);
 }
 
 static int add_file(struct cf_toc *toc, const struct cf_json *json, const char *name, uint64_t size,
@@ -86,7 +88,7 @@ static int add_file(struct cf_toc *toc, const struct cf_json *json, const char *
         return cf_fail(err, -ENOMEM, "out of memory");
     toc->file_count++;
     if (get_digest(json, "digest", &file->digest) < 0)
-        return wrong(name, "has no digest", err);
+        return cf_toc_wrong(name, "has no digest", err);
     return add_chunk(toc, json, true, name, err);
 }
 
@@ -101,11 +103,11 @@ static int add_entries(struct cf_toc *toc, const struct cf_json *list, uint64_t 
         const char *type = cf_json_get_string(item, "type");
         const char *name = cf_json_get_string(item, "name");
         uint64_t size = 0;
-        if (!type || !name || get_number(item, "size", &size) < 0)
-            return wrong(name, "is no entry", err);
+        if (!type || !name || cf_toc_number(item, "size", &size) < 0)
+            return cf_toc_wrong(name, "is no entry", err);
         if (!strcmp(type, "chunk")) {
             if (!open || strcmp(toc->files[toc->file_count - 1].name, name) != 0)
-                return wrong(name, "is a chunk of no file", err);
+                return cf_toc_wrong(name, "is a chunk of no file", err);
             r = add_chunk(toc, item, false, name, err);
             continue;
         }
@@ -114,8 +116,8 @@ static int add_entries(struct cf_toc *toc, const struct cf_json *list, uint64_t 
         open = r == 0 && !strcmp(type, "reg") && size > 0;
         if (!open)
             continue;
-        if (get_number(item, "endOffset", &end) < 0)
-            return wrong(name, "has a number that is none", err);
+        if (cf_toc_number(item, "endOffset", &end) < 0)
+            return cf_toc_wrong(name, "has a number that is none", err);
         r = add_file(toc, item, name, size, err);
     }
     return r == 0 && open ? close_file(toc, end, limit, err) : r;
@@ -149,7 +151,7 @@ static int fill(struct cf_toc *toc, const struct cf_json *json, uint64_t limit,
         qsort(toc->files, toc->file_count, sizeof *toc->files, compare_files);
     for (size_t i = 1; i < toc->file_count; i++)
         if (!strcmp(toc->files[i - 1].name, toc->files[i].name))
-            return wrong(toc->files[i].name, "is there twice", err);
+            return cf_toc_wrong(toc->files[i].name, "is there twice", err);
     return 0;
 }
 

@@ -127,6 +127,18 @@ static int mismatch(const char *what, const struct cf_digest *digest, struct cf_
     return cf_fail(err, -EBADMSG, "%s: what came does not match its digest %s", what, text);
 }
 
+/* What the registry says that it sends is what came. */
+static int check_said(const struct cf_remote *remote, const struct cf_answer *answer,
+                      const struct cf_buf *text, struct cf_error *err)
+{
+    const char *said = cf_http_header(answer->transfer, "Docker-Content-Digest", 0);
+    struct cf_digest wanted, found;
+    if (!said || cf_digest_parse(said, &wanted) < 0)
+        return 0;
+    cf_digest_of(text->data ? text->data : "", text->len, &found);
+    return cf_digest_equal(&wanted, &found) ? 0 : mismatch(remote->full, &wanted, err);
+}
+
 /* The whole answer to a GET; broken off ones are asked for again. */
 static int get_all(struct cf_remote *remote, const char *rest, const char *accept, size_t max,
                    struct cf_remote_document *ret_document, struct cf_error *err)
@@ -148,8 +160,10 @@ static int get_all(struct cf_remote *remote, const char *rest, const char *accep
             memcpy(ret_document->media_type, type, len);
             ret_document->media_type[len] = '\0';
         }
+        if (r == 0)
+            return check_said(remote, &answer, &ret_document->text, err);
         if ((r != -EAGAIN && r != -ETIMEDOUT) || tries + 1 >= CF_SESSION_TRIES)
-            return r < 0 ? cf_fail_in(err, r, "%s", remote->full) : 0;
+            return cf_fail_in(err, r, "%s", remote->full);
         cf_session_pause(tries, NULL);
     }
 }

@@ -117,9 +117,11 @@ struct cf_chunked_source {
 bool cf_chunked_detect(const struct cf_json *annotations);
 /*
  * Makes a layer of what the store has (whole files first, then chunks of the files of the same path
- * in its images) and of what it lacks, which is fetched in few ranges. The TOC is verified against
- * its annotation, each chunk against the TOC, and the tar that all of it makes against the diff ID.
- * 1: it is not worth while, and the whole blob is to be read instead; nothing was made.
+ * in its images) and of what it lacks, which is fetched in few ranges. stargz's forms have headers
+ * in one member with the end of a file: there only the other members of large files are left out.
+ * The TOC is verified against its annotation, each chunk against the TOC, and the tar that all of
+ * it makes against the diff ID. 1: it is not worth while, and the whole blob is to be read instead;
+ * nothing was made.
  */
 int cf_chunked_read(struct cf_store *store, const struct cf_chunked_source *source,
                     struct cf_error *err);

@@ -61,6 +61,7 @@ comes status=503:2
 comes status=429:1:1
 comes no-type
 fails 'does not match|should be|damaged' wrong-bytes
+fails 'does not match its digest' wrong-manifest
 fails 'ends too early|does not match|answers' short=10
 fails 'another part|redirects|ends too early' cut=1500000:9 wrong-range
 fails 'redirects more than' loop

@@ -33,6 +33,7 @@ rm "$work/v2/etc/f7"
 "$CLOUDFS" import "$work/v1" -t k:1 --timestamp 1700000000 >/dev/null
 id=$("$CLOUDFS" import "$work/v2" -t k:2 --timestamp 1700000000)
 "$CLOUDFS" ls -R -l k:2 >"$work/list"
+"$CLOUDFS" save --format docker -o "$work/v2.docker" k:2
 "$CLOUDFS" push k:1 "$reg/apps/k:1" >/dev/null
 "$CLOUDFS" push k:2 "$reg/apps/k:2" >/dev/null
 "$CLOUDFS" push --compression gzip k:1 "$reg/apps/gzip:1" >/dev/null
@@ -91,6 +92,27 @@ if [ -d "${CLOUDFS_SHARED:-$top/../shared}/golden/oci-zstd-chunked" ]; then
 else
     skip_part "no reference images here: podman's own zstd:chunked"
 fi
+
+# stargz's forms: of large files only the members that are not here, and all that lies behind a file.
+mkdir "$work/v2.layers"
+tar -xf "$work/v2.docker" -C "$work/v2.layers"
+v2_tar=$(find "$work/v2.layers" -name layer.tar)
+for kind in estargz zstd; do
+    for fault in '' bad-annotation bad-chunk bad-offset; do
+        size=$(python3 "$top/tests/lib/stargz.py" $kind "$v2_tar" "http://$reg" apps/$kind "2$fault" $fault) ||
+            fail "no image in the form $kind"
+        store=$work/store-$kind-$fault
+        CLOUDFS_ROOT=$store "$CLOUDFS" pull -q "$reg/apps/gzip:1" >/dev/null
+        CLOUDFS_ROOT=$store "$CLOUDFS" pull --json "$reg/apps/$kind:2$fault" >"$work/json"
+        fetched=$(json "$work/json" 'd["BytesFetched"]')
+        echo "$kind $fault: $fetched of $size bytes"
+        [ -n "$fault" ] || [ "$fetched" -lt $((size / 3)) ] || fail "$kind: $fetched of $size bytes were fetched"
+        CLOUDFS_ROOT=$store "$CLOUDFS" cat "$reg/apps/$kind:2$fault:bin/kubelet" | cmp - "$work/v2/bin/kubelet"
+        CLOUDFS_ROOT=$store "$CLOUDFS" ls -R -l "$reg/apps/$kind:2$fault" | grep -v stargz.index.json >"$work/list-s"
+        grep -v ' \.$' "$work/list" | same_files - "$work/list-s" || fail "$kind $fault: other files"
+        CLOUDFS_ROOT=$store "$CLOUDFS" fsck -q
+    done
+done
 
 # A registry that misbehaves: the image is right, or there is one clear line.
 try_bad() { # FAULT...: pulls v2 onto v1 through it into $work/store-bad

@@ -9,6 +9,7 @@ usage: bad_registry.py PORT http://GOOD [FAULT...]
   wrong-range     answers ranges with other bytes than were asked for
   wrong-bytes     changes a byte in the middle of each blob
   wrong-manifest  changes a byte of each manifest
+  manifest=FILE   gives that file as every manifest
   long=N, short=N lies about a blob's length: N bytes more, or fewer, than there are
   loop            redirects blobs to itself for ever
   elsewhere=URL   redirects blobs to another server (which logs what arrives there)
@@ -87,6 +88,10 @@ class Handler(BaseHTTPRequestHandler):
         if not blob or self.command != "GET":
             if "wrong-manifest" in faults and "/manifests/" in self.path and self.command == "GET":
                 data = data.replace(b'"schemaVersion"', b'"schemaversion"')
+            if "manifest" in faults and "/manifests/" in self.path and self.command == "GET":
+                with open(faults["manifest"], "rb") as f:
+                    data = f.read()
+                headers.pop("Docker-Content-Digest", None)
             return data, len(data)
         said = len(data)
         if "wrong-bytes" in faults and data:
