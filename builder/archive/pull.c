@@ -197,8 +197,10 @@ static int fetch_once(struct pulling *pulling, const struct pending_layer *layer
     if (r == 0 && incoming.toc_len > 0 && incoming.toc.len == incoming.toc_len)
         (void)cf_chunked_keep(pulling->store, annotations, incoming.toc.data, layer->blob_size);
     *ret_resumed = incoming.kept > 0;
-    /* What is wrong is of no use to anybody; what is only not whole yet is. */
-    if (incoming.fd >= 0 && (r == 0 || r == -EBADMSG || r == -EINVAL || r == -EFBIG))
+    /* What is wrong is of no use to anybody; what is only not whole yet is, unless it fills the
+     * disk. */
+    if (incoming.fd >= 0 &&
+        (r == 0 || r == -EBADMSG || r == -EINVAL || r == -EFBIG || r == -ENOSPC || r == -EDQUOT))
         drop_partial(&incoming);
     return r;
 }
