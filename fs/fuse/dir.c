@@ -85,7 +85,7 @@ struct listing {
     fuse_req_t req;
     char *data;
     size_t size, used;
-    uint64_t cookie; /* of the last name in it */
+    uint64_t cookie;          /* of the last name in it */
     struct cf_buf referenced; /* inode numbers that the reply hands a reference of */
     int error;
 };

@@ -70,7 +70,7 @@ struct cf_engine {
     struct cf_pass passes[CF_PASSES];
 
     pthread_rwlock_t opening; /* shared: an open for writing is on its way to be counted */
-    pthread_mutex_t opens;      /* for holding_changed; taken before a bucket's */
+    pthread_mutex_t opens;    /* for holding_changed; taken before a bucket's */
     pthread_cond_t holding_changed;
     atomic_bool awaiting;               /* a freezer waits for it */
     struct cf_open_bucket *open_inodes; /* NULL: nothing is passed through */

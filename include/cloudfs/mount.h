@@ -28,16 +28,16 @@ struct cf_ioctl_info {
 };
 #define CF_IOC_INFO _IOR('c', 1, struct cf_ioctl_info)
 /*
- * The root directory of a mount has a file that no listing shows and no other name can be taken for,
- * since it is longer than 255 bytes. Only the owner of the daemon may open it, to read. Its
+ * The root directory of a mount has a file that no listing shows and no other name can be taken
+ * for, since it is longer than 255 bytes. Only the owner of the daemon may open it, to read. Its
  * descriptor takes the ioctls that freeze.
  */
 #define CF_CONTROL_SEVEN_X "xxxxxxx"
-#define CF_CONTROL_49_X                                                                     \
-    CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X             \
-        CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X
-#define CF_CONTROL_NAME                                                                     \
-    ".cloudfs.control." CF_CONTROL_49_X CF_CONTROL_49_X CF_CONTROL_49_X CF_CONTROL_49_X     \
+#define CF_CONTROL_49_X                                                                            \
+    CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X \
+        CF_CONTROL_SEVEN_X CF_CONTROL_SEVEN_X
+#define CF_CONTROL_NAME                                                                 \
+    ".cloudfs.control." CF_CONTROL_49_X CF_CONTROL_49_X CF_CONTROL_49_X CF_CONTROL_49_X \
         CF_CONTROL_49_X
 #define CF_IOC_FREEZE _IO('c', 2) /* thawed by CF_IOC_THAW, or when the descriptor is closed */
 #define CF_IOC_THAW _IO('c', 3)

@@ -31,6 +31,7 @@ basic=127.0.0.1:$port
 registry_http="  tls: {certificate: $work/tls/cert.pem, key: $work/tls/key.pem}"
 start_registry secure
 secure=127.0.0.1:$port
+# shellcheck disable=SC2034  # start_registry reads it
 registry_http=
 start_token_server
 start_registry tokens "$token_auth"
