@@ -155,8 +155,16 @@ static int document_fault(struct cf_check *check, const struct cf_digest *digest
     size_t count = 0;
     int r = cf_index_list(check->store, digest, &list, &count, fault);
 
-    if (r < 0 || !list)
-        return r < 0 ? r : image_fault(check, digest, fault);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0 || !list) { /* what cannot be read counts as an image */
+        struct cf_error of_list = *fault;
+        *fault = (struct cf_error){0};
+        int e = image_fault(check, digest, fault);
+        if (e == 0 && r < 0)
+            *fault = of_list;
+        return e ? e : r;
+    }
     for (size_t i = 0; i < count && r == 0; i++)
         r = image_fault(check, &list[i], fault);
     return r;
