@@ -61,6 +61,7 @@ static void put_features(const struct cli *cli, struct cf_json *json, uint32_t f
                  {CF_TRANSPORT_KILLPRIV, "Killpriv"},
                  {CF_TRANSPORT_PARALLEL_DIROPS, "Paralleldir"},
                  {CF_TRANSPORT_NO_OPENDIR, "Noopendir"},
+                 {CF_TRANSPORT_IDMAP, "Idmap"},
                  {CF_TRANSPORT_POSIX_ACL, "Acl"},
                  {CF_TRANSPORT_WRITEBACK, "Writeback"}};
     for (size_t i = 0; i < CF_COUNT(names); i++)

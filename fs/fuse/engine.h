@@ -131,6 +131,11 @@ void cf_engine_drop_passes(struct cf_engine *engine);
 void cf_engine_control_attr(struct stat *ret_attr);
 /* What INIT offers is taken, and written down in engine->transport; init.c. */
 void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn);
+/* What libfuse cannot ask for: idmapped mounts. Both messages as the kernel has them. */
+void cf_engine_amend_init(struct cf_engine *engine, const void *request, void *reply, size_t size);
+/* Whether the caller has the capability, outside of user namespaces. Where idmapped mounts are
+ * allowed the kernel tells a caller's ids only with what makes an inode; then /proc is asked. */
+bool cf_engine_is_capable(fuse_req_t req, unsigned int capability);
 /* Once the mount answers; nothing is asked of it. */
 void cf_engine_read_far_ahead(struct cf_engine *engine);
 

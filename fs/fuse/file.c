@@ -2,6 +2,7 @@
 /* Requests on open regular files. fi->fh is a struct cf_handle. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 
 #include <cloudfs/scope.h>
@@ -46,22 +47,18 @@ static int fill_info(struct cf_engine *engine, struct fuse_file_info *fi, struct
     return cf_passthrough_open(engine, handle, fi);
 }
 
-/* Setuid and setgid go; the kernel does not look at the mode again by itself. */
-static int kill_priv(struct cf_engine *engine, const struct cf_handle *handle)
+/* Setuid and setgid go; the kernel does not look at the mode again by itself. req: not when its
+ * caller may keep them. */
+static int kill_priv(struct cf_engine *engine, const struct cf_handle *handle, fuse_req_t req)
 {
     struct stat attr;
     int r = cf_union_getattr(engine->u, handle->ino, &attr);
-    if (r || !(attr.st_mode & (S_ISUID | S_ISGID)))
+    if (r || !(attr.st_mode & (S_ISUID | S_ISGID)) ||
+        (req && cf_engine_is_capable(req, CAP_FSETID)))
         return r;
     r = cf_union_setattr(engine->u, handle->ino, handle->file, &attr, CF_SET_KILL_PRIV, &attr);
     cf_engine_drop_attributes(engine, handle->ino);
     return r;
-}
-
-/* With requests that have no flag for it: whoever is not root may not keep them. */
-static int kill_priv_of_user(fuse_req_t req, const struct cf_handle *handle)
-{
-    return fuse_req_ctx(req)->uid ? kill_priv(cf_engine_of(req), handle) : 0;
 }
 
 static void opening_unlock(struct cf_engine **engine)
@@ -81,7 +78,7 @@ static int open_handle(fuse_req_t req, fuse_ino_t ino, int flags, struct cf_hand
         return -ENOMEM;
     int r = cf_union_open_file(engine->u, ino, flags, &handle->file);
     if (r == 0 && (flags & O_TRUNC) && cf_engine_kill_priv())
-        r = kill_priv(engine, handle);
+        r = kill_priv(engine, handle, NULL);
     if (r < 0) {
         cf_file_close(handle->file);
         free(handle);
@@ -262,7 +259,7 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
     struct cf_handle *handle = cf_engine_handle(fi);
     (void)ino;
     int r = cf_file_allocate(handle->file, mode, offset, len);
-    cf_engine_reply(req, r ? r : kill_priv_of_user(req, handle));
+    cf_engine_reply(req, r ? r : kill_priv(cf_engine_of(req), handle, req));
 }
 
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
@@ -291,7 +288,7 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t in_ino, off_t in_offse
     if (!from)
         return;
     ssize_t n = cf_file_copy_range(from, in_offset, to->file, out_offset, len);
-    int r = n < 0 ? 0 : kill_priv_of_user(req, to);
+    int r = n < 0 ? 0 : kill_priv(cf_engine_of(req), to, req);
     if (r < 0)
         n = r;
     if (n < 0)

@@ -3,6 +3,7 @@
  */
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -115,6 +116,56 @@ void cf_engine_init(struct cf_engine *engine, struct fuse_conn_info *conn)
     (void)snprintf(t->libfuse, sizeof(t->libfuse), "%s", fuse_pkgversion());
     t->max_write = conn->max_write;
     engine->max_readahead = conn->max_readahead;
+}
+
+/* FUSE_ALLOW_IDMAP, Linux 6.12 (include/uapi/linux/fuse.h): bit 40 of the flags. The kernel refuses
+ * it where it does not check permissions itself. */
+#define ALLOW_IDMAP (1u << (40 - 32))
+
+void cf_engine_amend_init(struct cf_engine *engine, const void *request, void *reply, size_t size)
+{
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2 /* else OPEN needs the caller's ids */
+    const struct fuse_init_in *in =
+        (const void *)((const char *)request + sizeof(struct fuse_in_header));
+    struct fuse_init_out *out = (void *)((char *)reply + sizeof(struct fuse_out_header));
+    const size_t need = sizeof(struct fuse_out_header) + sizeof(*out);
+
+    if (engine->unchecked || size < need || ((const struct fuse_out_header *)reply)->error ||
+        !(in->flags & FUSE_INIT_EXT) || !(in->flags2 & ALLOW_IDMAP))
+        return;
+    out->flags |= FUSE_INIT_EXT;
+    out->flags2 |= ALLOW_IDMAP;
+    engine->transport.features |= CF_TRANSPORT_IDMAP;
+#else
+    (void)engine, (void)request, (void)reply, (void)size;
+#endif
+}
+
+static bool same_user_ns(pid_t pid)
+{
+    struct stat own, other;
+    char path[48];
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+    return stat(path, &other) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+           own.st_ino == other.st_ino && own.st_dev == other.st_dev;
+}
+
+bool cf_engine_is_capable(fuse_req_t req, unsigned int capability)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    unsigned long long effective = 0;
+    char path[48], line[128];
+
+    if (ctx->uid != (uid_t)-1)
+        return ctx->uid == 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", ctx->pid);
+    FILE *status = ctx->pid > 0 ? fopen(path, "re") : NULL;
+    if (!status)
+        return false;
+    while (fgets(line, sizeof(line), status) && sscanf(line, "CapEff: %llx", &effective) != 1)
+        ;
+    (void)fclose(status);
+    return effective >> capability & 1 && same_user_ns(ctx->pid);
 }
 
 /* The kernel does not let INIT ask for more than it offers; root may set it in sysfs. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests about an inode: attributes, extended attributes, the filesystem's own, ioctls. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -153,6 +154,14 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
     reply_xattr(req, n, buf, size);
 }
 
+static bool has_trusted(const char *names, ssize_t len)
+{
+    for (ssize_t at = 0; at < len; at += (ssize_t)strlen(names + at) + 1)
+        if (strncmp(names + at, "trusted.", 8) == 0)
+            return true;
+    return false;
+}
+
 /* Without those that only root may see; the kernel leaves this to us. */
 static ssize_t drop_trusted(char *names, ssize_t len)
 {
@@ -177,7 +186,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
         n = 0;
     else if (big || size <= sizeof(small))
         n = cf_union_listxattr(cf_engine_union(req), ino, buf, size);
-    if (n > 0 && size > 0 && fuse_req_ctx(req)->uid != 0)
+    if (n > 0 && size > 0 && has_trusted(buf, n) && !cf_engine_is_capable(req, CAP_SYS_ADMIN))
         n = drop_trusted(buf, n);
     reply_xattr(req, n, buf, size);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A session: what is agreed on with the kernel, the workers, and the end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,8 +10,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cloudfs/io.h>
 #include <cloudfs/log.h>
 #include <cloudfs/pipeline.h>
 #include <cloudfs/scope.h>
@@ -19,6 +22,8 @@
 
 #define THREADS_DEFAULT 4
 #define THREADS_MAX 64
+/* For INIT: the kernel wants at least 8 KiB of room. */
+#define INIT_ROOM (64u << 10)
 /* Requests of a worker between two trims: some 10 MiB of a tree, as readdirplus walks it. */
 #define TRIM_PERIOD 512u
 
@@ -145,16 +150,41 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* INIT is answered by this thread alone, before there are others. */
-static int answer_init(struct cf_engine *engine, struct cf_error *err)
-{
-    struct fuse_buf buf = {0};
-    int r = 1;
+/* What libfuse answers to INIT comes here first: cf_engine_amend_init. */
+struct init_talk {
+    int device_fd; /* the kernel */
+    int libfuse_fd;
+    char request[INIT_ROOM];
+    char reply[256];
+};
 
-    while (!engine->initialised && (r = receive(engine, &buf)) > 0)
-        fuse_session_process_buf(engine->session, &buf);
-    free(buf.mem);
-    if (!engine->initialised || fuse_session_exited(engine->session))
+static int forward_reply(struct cf_engine *engine, struct init_talk *talk)
+{
+    ssize_t n = recv(talk->libfuse_fd, talk->reply, sizeof(talk->reply), MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN ? 0 : -errno;
+    if (engine->initialised)
+        cf_engine_amend_init(engine, talk->request, talk->reply, (size_t)n);
+    return write(talk->device_fd, talk->reply, (size_t)n) < 0 ? -errno : 0;
+}
+
+/* INIT is answered by this thread alone, before there are others. */
+static int answer_init(struct cf_engine *engine, struct init_talk *talk, struct cf_error *err)
+{
+    int r = 0;
+
+    while (r == 0 && !engine->initialised) {
+        ssize_t n = read(talk->device_fd, talk->request, sizeof(talk->request));
+        if (n < 0 && errno == EINTR)
+            continue;
+        struct fuse_buf buf = {.mem = talk->request, .size = n > 0 ? (size_t)n : 0};
+        r = n > 0 ? 0 : n < 0 ? -errno : -ENODEV;
+        if (r == 0) {
+            fuse_session_process_buf(engine->session, &buf);
+            r = forward_reply(engine, talk);
+        }
+    }
+    if (r < 0 || fuse_session_exited(engine->session))
         return cf_fail(err, r < 0 ? r : -EPROTO,
                        "the kernel and libfuse do not agree on a protocol");
     return 0;
@@ -200,11 +230,9 @@ static int serve(struct cf_engine *engine, const struct cf_fuse_session *session
     struct worker workers[THREADS_MAX];
     int done_fd cf_autoclose = eventfd(0, EFD_CLOEXEC);
 
+    int r = 0;
     if (done_fd < 0)
         return cf_fail_errno(err, errno, "cannot make an eventfd");
-    int r = answer_init(engine, err);
-    if (r < 0)
-        return r;
     while (started < wanted && started < THREADS_MAX) {
         struct worker *w = &workers[started];
         *w = (struct worker){.engine = engine, .done_fd = done_fd};
@@ -236,6 +264,7 @@ static void log_libfuse(enum fuse_log_level level, const char *format, va_list a
            "libfuse: %s", line);
 }
 
+/* Takes fd. */
 static int new_session(struct cf_engine *engine, int fd, struct cf_error *err)
 {
     struct fuse_lowlevel_ops ops = {.init = op_init};
@@ -250,15 +279,37 @@ static int new_session(struct cf_engine *engine, int fd, struct cf_error *err)
     fuse_set_log_func(log_libfuse);
     struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), engine);
     fuse_opt_free_args(&args);
-    if (!session)
-        return cf_fail(err, -ENOMEM, "cannot make a FUSE session");
     (void)snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-    if (fuse_session_mount(session, path) != 0) {
-        fuse_session_destroy(session);
-        return cf_fail(err, -EIO, "libfuse does not take an open /dev/fuse");
+    if (session && fuse_session_mount(session, path) == 0) {
+        engine->session = session; /* which closes fd */
+        return 0;
     }
-    engine->session = session; /* which closes fd */
-    return 0;
+    (void)close(fd);
+    if (session)
+        fuse_session_destroy(session);
+    return session ? cf_fail(err, -EIO, "libfuse does not take an open /dev/fuse")
+                   : cf_fail(err, -ENOMEM, "cannot make a FUSE session");
+}
+
+/* The session's descriptor is a socket until INIT is answered, and then device_fd. */
+static int begin_session(struct cf_engine *engine, int device_fd, struct cf_error *err)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return cf_fail_errno(err, errno, "cannot make a socket");
+    int libfuse_fd cf_autoclose = pair[1];
+    struct init_talk *talk cf_autofree = calloc(1, sizeof(*talk));
+    int r = new_session(engine, pair[0], err);
+    if (r == 0 && !talk)
+        r = cf_fail_errno(err, ENOMEM, "cannot make a FUSE session");
+    if (r < 0)
+        return r;
+    talk->device_fd = device_fd;
+    talk->libfuse_fd = libfuse_fd;
+    r = answer_init(engine, talk, err);
+    if (r == 0 && dup3(device_fd, fuse_session_fd(engine->session), O_CLOEXEC) < 0)
+        r = cf_fail_errno(err, errno, "cannot give /dev/fuse to libfuse");
+    return r;
 }
 
 /* Only attributes are dropped, so the kernel asks nothing before it returns. */
@@ -290,11 +341,11 @@ static int run_session(struct cf_engine *engine, const struct cf_fuse_session *s
     int r = fill_info(engine, session, err);
     if (r < 0)
         return r;
-    r = new_session(engine, fd, err);
+    r = begin_session(engine, fd, err);
+    struct fuse_session *owned cf_cleanup(fuse_session_destroy_ptr) = engine->session;
     if (r < 0)
         return r;
-    (void)CF_TAKE_FD(fd);
-    struct fuse_session *owned cf_cleanup(fuse_session_destroy_ptr) = engine->session;
+    cf_close_fd(&fd); /* libfuse has its own */
     cf_union_set_changed(engine->u, cf_engine_drop_attributes, engine);
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGTERM);

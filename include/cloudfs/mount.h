@@ -58,6 +58,7 @@ enum cf_transport_feature {
     CF_TRANSPORT_NO_OPENDIR = 1 << 3,
     CF_TRANSPORT_WRITEBACK = 1 << 4,
     CF_TRANSPORT_POSIX_ACL = 1 << 5,
+    CF_TRANSPORT_IDMAP = 1 << 6,
 };
 #define CF_IOC_TRANSPORT _IOR('c', 5, struct cf_ioctl_transport)
 /*
