@@ -18,23 +18,28 @@ static void must(bool condition)
         abort();
 }
 
+static void check_order(const struct cf_tokens *tokens, size_t len)
+{
+    uint32_t last = 0;
+    must(tokens->count > 0);
+    for (size_t i = 0; i < tokens->count; i++) {
+        const struct cf_token *t = &tokens->list[i];
+        bool end = t->type == CF_TOK_EOF || t->type == CF_TOK_ERROR;
+        must(end == (i + 1 == tokens->count));
+        must(t->pos >= last || t->type == CF_TOK_ERROR);
+        must(t->pos <= len && (t->type == CF_TOK_ERROR || t->len <= len - t->pos));
+        last = t->pos + (t->type == CF_TOK_ERROR ? 0 : t->len);
+    }
+}
+
 static void check_tokens(const char *text, size_t len)
 {
     struct cf_run run;
     struct cf_tokens tokens;
-    uint32_t last = 0;
     cf_run_init(&run, 64 << 20, 1 << 20);
     if (!cf_run_enter(&run)) {
         cf_template_lex(&run, text, len, &tokens);
-        must(tokens.count > 0);
-        for (size_t i = 0; i < tokens.count; i++) {
-            const struct cf_token *t = &tokens.list[i];
-            bool end = t->type == CF_TOK_EOF || t->type == CF_TOK_ERROR;
-            must(end == (i + 1 == tokens.count));
-            must(t->pos >= last || t->type == CF_TOK_ERROR);
-            must(t->pos <= len && (t->type == CF_TOK_ERROR || t->len <= len - t->pos));
-            last = t->pos + (t->type == CF_TOK_ERROR ? 0 : t->len);
-        }
+        check_order(&tokens, len);
     }
     cf_run_done(&run);
 }
