@@ -205,7 +205,10 @@ for n in range(1, 10**9):
 P
 python3 "$work/writer.py" "$mnt" 2>"$work/writer.err" &
 writer=$!
-sleep 0.3
+until [ -e "$mnt/last" ]; do # python may take its time to begin
+    kill -0 "$writer" || fail "the writer did not begin: $(cat "$work/writer.err")"
+    sleep 0.05
+done
 for i in 1 2 3; do
     sleep 0.2
     "$CLOUDFS" -q commit "$mnt" -t "busy:$i" >/dev/null

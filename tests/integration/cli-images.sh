@@ -181,7 +181,7 @@ eq "$("$CLOUDFS" history -q kube:v2 | tr '\n' ' ')" "$(json out '" ".join(e["Dif
 
 # inspect: all fields, and they agree with the rest.
 "$CLOUDFS" inspect kube:v2 >out
-eq "$(json out 'sorted(d)')" "['Annotations', 'Architecture', 'Author', 'Config', 'Created', 'Digest', 'History', 'Id', 'Labels', 'Layers', 'MediaType', 'MergedEntries', 'Names', 'Os', 'Size', 'Variant']"
+eq "$(json out 'sorted(d)')" "['Annotations', 'Architecture', 'Author', 'Config', 'ContainerImages', 'Created', 'Digest', 'History', 'Id', 'Labels', 'Layers', 'MediaType', 'MergedEntries', 'Names', 'Os', 'Size', 'Variant']"
 eq "$(json out 'd["Names"], d["Os"], d["Architecture"], d["Variant"]')" "(['kube:v2'], 'linux', 'arm64', 'v8')"
 eq "$(json out 'd["Labels"], d["Annotations"]')" "({'team': 'core'}, {'note': 'a b'})"
 eq "$(json out 'd["Config"]["Labels"] == d["Labels"]')" true
