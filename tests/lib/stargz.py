@@ -24,7 +24,7 @@ class Blob:
     """Compressed members, one after the other, and the tar that they make."""
 
     def __init__(self):
-        self.data, self.tar, self.open = b"", b"", b""
+        self.data, self.tar, self.open = bytearray(), bytearray(), bytearray()
 
     def add(self, data):
         self.open += data
@@ -32,8 +32,8 @@ class Blob:
 
     def cut(self):
         if self.open:
-            self.data += pack(self.open)
-        self.open = b""
+            self.data += pack(bytes(self.open))
+        self.open = bytearray()
         return len(self.data)
 
 
@@ -102,7 +102,7 @@ def push_blob(data):
 oci = "application/vnd.oci.image."
 config = push_blob(json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {
     "type": "layers", "diff_ids": [sha(blob.tar)]}}).encode())
-layer = push_blob(blob.data)
+layer = push_blob(bytes(blob.data))
 manifest = json.dumps({"schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
                        "config": {"mediaType": oci + "config.v1+json", **config},
                        "layers": [{"mediaType": oci + "layer.v1.tar+" + ("zstd" if kind == "zstd" else "gzip"),
