@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=${1:-build}
 export BUILD
-limit=${TEST_TIMEOUT:-300}
+limit=${TEST_TIMEOUT:-600}
 logs=$BUILD/integration
 passed=0 failed=0 skipped=0
 mkdir -p "$logs"
