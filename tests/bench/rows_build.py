@@ -63,7 +63,7 @@ class Bench:
         self.buildah = ["buildah", "--root", work + "/buildah", "--runroot", work + "/run", "--storage-driver", "overlay"]
 
     def bud(self, context, name, *options):
-        return self.buildah + ["bud", "-q", "--isolation", "chroot", "--network", "none", "-f", "Kubefile", "-t", name,
+        return self.buildah + ["bud", "-q", "--isolation", "chroot", "--network", "host", "-f", "Kubefile", "-t", name,
                                *options, context]
 
     def own(self, context, name, *options):
