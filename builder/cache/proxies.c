@@ -8,9 +8,7 @@
 
 #include <cloudfs/yaml.h>
 
-#define DEPTH                                                                          \
-    5 /* of the document, the proxy, the list, its items; what lies deeper is nobody's \
-       */
+#define DEPTH 5 /* document, proxy, list, item; what lies deeper is nobody's */
 
 struct level {
     bool is_map, at_value;
@@ -36,17 +34,6 @@ static int place(const struct parsing *parsing)
                : 0;
 }
 
-static int add_entry(struct cf_auth_list *list)
-{
-    void *grown = realloc(list->entries, (list->count + 1) * sizeof(*list->entries));
-
-    if (!grown)
-        return -ENOMEM;
-    list->entries = grown;
-    list->entries[list->count++] = (struct cf_auth_entry){0};
-    return 0;
-}
-
 static int take_value(struct parsing *parsing, const char *key, const struct cf_yaml_event *event)
 {
     int where = place(parsing);
@@ -69,11 +56,12 @@ static int begin(struct parsing *parsing, bool is_map)
     if (parsing->depth < DEPTH)
         parsing->levels[parsing->depth] = (struct level){.is_map = is_map};
     parsing->depth++;
-    return is_map && place(parsing) ? add_entry(parsing->list) : 0;
+    return is_map && place(parsing) ? cf_auth_list_add(parsing->list) : 0;
 }
 
-static int take_event(struct parsing *parsing, const struct cf_yaml_event *event)
+static int take_event(void *context, const struct cf_yaml_event *event)
 {
+    struct parsing *parsing = context;
     struct level *level =
         parsing->depth > 0 && parsing->depth <= DEPTH ? &parsing->levels[parsing->depth - 1] : NULL;
     int r = 0;
@@ -105,18 +93,11 @@ static int take_event(struct parsing *parsing, const struct cf_yaml_event *event
 int cf_proxies_parse(const void *data, size_t len, struct cf_auth_list *ret_list,
                      struct cf_error *err)
 {
-    struct cf_yaml *yaml cf_cleanup(cf_yaml_close_ptr) = NULL;
     struct cf_yaml_options options = {.data = data, .len = len};
     struct cf_auth_list list = {0};
     struct parsing parsing = {.list = &list};
-    struct cf_yaml_event event;
-    int r = cf_yaml_open(&options, &yaml, err);
+    int r = cf_yaml_each(&options, take_event, &parsing, err);
 
-    while (r >= 0 && (r = cf_yaml_next(yaml, &event, err)) > 0) {
-        r = take_event(&parsing, &event);
-        if (r < 0)
-            (void)cf_fail(err, r, "out of memory");
-    }
     if (r < 0) {
         cf_auth_list_done(&list);
         return r;

@@ -26,14 +26,7 @@ void cf_auth_list_done(struct cf_auth_list *list)
     *list = (struct cf_auth_list){0};
 }
 
-struct parsing {
-    struct cf_auth_list *list;
-    size_t depth;
-    bool at_value, in_images;
-    char key[16];
-};
-
-static int add_entry(struct cf_auth_list *list)
+int cf_auth_list_add(struct cf_auth_list *list)
 {
     void *grown = realloc(list->entries, (list->count + 1) * sizeof(*list->entries));
 
@@ -43,6 +36,13 @@ static int add_entry(struct cf_auth_list *list)
     list->entries[list->count++] = (struct cf_auth_entry){0};
     return 0;
 }
+
+struct parsing {
+    struct cf_auth_list *list;
+    size_t depth;
+    bool at_value, in_images;
+    char key[16];
+};
 
 static int add_image(struct cf_auth_entry *entry, const struct cf_yaml_event *event)
 {
@@ -74,8 +74,9 @@ static int take_value(struct parsing *parsing, const struct cf_yaml_event *event
 }
 
 /* Depths: 1 inside the list, 2 inside an entry, 3 inside its images. */
-static int take_event(struct parsing *parsing, const struct cf_yaml_event *event)
+static int take_event(void *context, const struct cf_yaml_event *event)
 {
+    struct parsing *parsing = context;
     struct cf_auth_list *list = parsing->list;
     int r = 0;
 
@@ -83,7 +84,7 @@ static int take_event(struct parsing *parsing, const struct cf_yaml_event *event
     case CF_YAML_MAP:
     case CF_YAML_SEQUENCE:
         if (parsing->depth == 1 && event->kind == CF_YAML_MAP)
-            r = add_entry(list);
+            r = cf_auth_list_add(list);
         parsing->in_images = parsing->depth == 2 && event->kind == CF_YAML_SEQUENCE &&
                              !strcmp(parsing->key, "images");
         parsing->depth++;
@@ -115,18 +116,11 @@ static int take_event(struct parsing *parsing, const struct cf_yaml_event *event
 int cf_auth_list_parse(const void *data, size_t len, struct cf_auth_list *ret_list,
                        struct cf_error *err)
 {
-    struct cf_yaml *yaml cf_cleanup(cf_yaml_close_ptr) = NULL;
     struct cf_yaml_options options = {.data = data, .len = len};
     struct cf_auth_list list = {0};
     struct parsing parsing = {.list = &list};
-    struct cf_yaml_event event;
-    int r = cf_yaml_open(&options, &yaml, err);
+    int r = cf_yaml_each(&options, take_event, &parsing, err);
 
-    while (r >= 0 && (r = cf_yaml_next(yaml, &event, err)) > 0) {
-        r = take_event(&parsing, &event);
-        if (r < 0)
-            (void)cf_fail(err, r, "out of memory");
-    }
     if (r < 0) {
         cf_auth_list_done(&list);
         return r;

@@ -392,3 +392,18 @@ int cf_yaml_next(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct c
             return r;
     }
 }
+
+int cf_yaml_each(const struct cf_yaml_options *options, cf_yaml_event_fn *fn, void *context,
+                 struct cf_error *err)
+{
+    struct cf_yaml *yaml cf_cleanup(cf_yaml_close_ptr) = NULL;
+    struct cf_yaml_event event;
+    int r = cf_yaml_open(options, &yaml, err);
+
+    while (r >= 0 && (r = cf_yaml_next(yaml, &event, err)) > 0) {
+        r = fn(context, &event);
+        if (r < 0)
+            (void)cf_fail(err, r, "out of memory");
+    }
+    return r;
+}

@@ -101,6 +101,8 @@ struct cf_auth_list {
 int cf_auth_list_parse(const void *data, size_t len, struct cf_auth_list *ret_list,
                        struct cf_error *err);
 void cf_auth_list_done(struct cf_auth_list *list);
+/* One more entry, empty, at the end: -ENOMEM. */
+int cf_auth_list_add(struct cf_auth_list *list);
 /* The reference that an image of an entry is; -EINVAL. */
 int cf_auth_list_reference(const struct cf_auth_entry *entry, const char *image,
                            struct cf_reference *ret_reference, struct cf_error *err);

@@ -96,6 +96,11 @@ CF_DEFINE_CLEANUP(struct cf_yaml *, cf_yaml_close)
  */
 int cf_yaml_next(struct cf_yaml *yaml, struct cf_yaml_event *ret_event, struct cf_error *err);
 
+/* Hands each event of the input to fn, which can fail for want of memory only (-ENOMEM). */
+typedef int cf_yaml_event_fn(void *context, const struct cf_yaml_event *event);
+int cf_yaml_each(const struct cf_yaml_options *options, cf_yaml_event_fn *fn, void *context,
+                 struct cf_error *err);
+
 /* What a plain scalar is to Kubernetes, which reads YAML 1.1 (go-yaml v2) and turns it into JSON:
  * dates are strings. */
 enum cf_yaml_type {
