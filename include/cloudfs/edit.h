@@ -139,6 +139,16 @@ int cf_edit_delete(struct cf_edit *edit, const char *path, struct cf_error *err)
  */
 int cf_edit_merge(struct cf_edit *edit, const struct cf_edit *patch, struct cf_error *err);
 
+/*
+ * Adds what another text has and this one lacks: documents, by their kind (the first of each), and
+ * keys of their maps. What is there stays, also false, 0, [] and {}; null is as if it were not
+ * there. Lists stay as they are, but of pairs (below), those of other names are added. below is of
+ * cf_edit_open_value.
+ */
+int cf_edit_complete(struct cf_edit *edit, const struct cf_edit *below, struct cf_error *err);
+/* A list of maps with a name and a value each: a map in another form. */
+bool cf_edit_is_pairs(const struct cf_edit_node *list);
+
 /* Where an assignment PATH=VALUE has its "=": outside of brackets and quotes. NULL: nowhere. */
 const char *cf_edit_split(const char *assignment);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What kubeadm, the kubelet and kube-proxy can be told in etc/kubeadm.yml: the kinds of its
- * documents and their fields, by version.
+ * What kubeadm, the kubelet and kube-proxy are told in etc/kubeadm.yml: the kinds of its documents
+ * and their fields, by version; and what is effective of a CloudRootfs's files.
  *
  * Source: the Go types of the API groups kubeadm.k8s.io (v1beta1 to v1beta4), kubelet.config.k8s.io
  * (v1beta1) and kubeproxy.config.k8s.io (v1alpha1), in Kubernetes 1.13 to 1.34.
@@ -14,6 +14,10 @@
 
 #include <cloudfs/edit.h>
 #include <cloudfs/error.h>
+#include <cloudfs/image.h>
+#include <cloudfs/override.h>
+#include <cloudfs/scope.h>
+#include <cloudfs/store.h>
 
 enum cf_kubeadm_type {
     CF_KUBEADM_STRING,
@@ -97,5 +101,67 @@ unsigned cf_kubeadm_api_number(const char *api_version);
 unsigned cf_kubeadm_api_for(unsigned minor);
 /* Whether the kubeadm of 1.minor reads v1betaN. */
 bool cf_kubeadm_api_reads(unsigned minor, unsigned number);
+
+/* ---- what is effective ---- */
+
+#define CF_KUBEADM_FILE "etc/kubeadm.yml"
+
+enum cf_kubeadm_origin {
+    CF_KUBEADM_FROM_DIR,      /* the file as it is in a directory or mount */
+    CF_KUBEADM_FROM_LAYER,    /* the file of a layer */
+    CF_KUBEADM_FROM_METADATA, /* the version that the file Metadata tells */
+    CF_KUBEADM_FROM_VERSION,  /* what that version of Kubernetes asks for: an apiVersion */
+    CF_KUBEADM_FROM_DEFAULT,  /* built in */
+};
+struct cf_kubeadm_source {
+    enum cf_kubeadm_origin origin;
+    size_t layer; /* LAYER: index, bottom 0 */
+    struct cf_digest diff_id;
+    char *created_by;     /* LAYER: of its history, may be NULL */
+    struct cf_edit *edit; /* its text; NULL for METADATA and VERSION */
+};
+struct cf_kubeadm {
+    struct cf_edit *edit; /* the effective text */
+    struct cf_kubeadm_source *sources;
+    size_t count;
+    char *metadata; /* the version in Metadata, NULL: none */
+    char *version;  /* of Kubernetes */
+    unsigned minor; /* 0: not known */
+    unsigned api;   /* kubeadm's documents are of v1betaAPI */
+    char **warnings;
+    size_t warning_count;
+};
+/* An image (store and image), a directory (dir), or all of it: a mount at dir of that image. */
+struct cf_kubeadm_from {
+    struct cf_store *store;
+    const struct cf_image *image;
+    const char *dir;
+};
+
+/*
+ * The file of the rootfs, completed field by field (cf_edit_complete) by those of the layers below,
+ * and by the built-in documents for its version of Kubernetes. All of kubeadm's own documents get
+ * one API version: the newest that a file states, where that Kubernetes reads it; from v1beta4 on
+ * arguments are lists. What a file says that the version does not know is a warning. -EINVAL for a
+ * file that does not parse.
+ */
+int cf_kubeadm_open(const struct cf_kubeadm_from *from, struct cf_kubeadm *ret_kubeadm,
+                    struct cf_error *err);
+void cf_kubeadm_done(struct cf_kubeadm *kubeadm);
+
+struct cf_kubeadm_value {
+    const char *path; /* "ClusterConfiguration.networking.podSubnet" */
+    const struct cf_edit_node *node;
+    const struct cf_kubeadm_source *source;
+    size_t line; /* in the source's text; 0: it has none */
+};
+typedef int cf_kubeadm_value_fn(const struct cf_kubeadm_value *value, void *context);
+/* Tells every field, in the order of the text, with the lowest source that has this value: where it
+ * was set last. fn returns 0 to go on. */
+int cf_kubeadm_each(const struct cf_kubeadm *kubeadm, cf_kubeadm_value_fn *fn, void *context);
+
+/* The effective text as an override of the file, for cf_override_image and cf_override_dir. */
+int cf_kubeadm_override(const struct cf_kubeadm *kubeadm, struct cf_overrides *ret_overrides,
+                        struct cf_error *err);
 
 #endif

@@ -67,6 +67,9 @@ wrong 'arguments are missing' blame a
 wrong 'do not go together' diff -p --settings a
 wrong 'what to change is missing' override a:b
 wrong "too many arguments: 'c:d'" override a:b c:d --rm x
+wrong "too many arguments: 'b'" kubeadm a b
+wrong 'it needs --apply' kubeadm a:b -t c:d
+wrong '--tag needs REF' kubeadm a:b --apply --tag
 wrong '--set needs FILE:PATH=VALUE' override a:b --set
 wrong 'mount point is missing' mount a
 wrong "too many arguments: 'c'" mount a b c

@@ -169,12 +169,97 @@ static void documents_are_judged_by_their_version(void **state)
                "quotes\n");
 }
 
+/* ---- what is effective ---- */
+
+/* above completed by below. */
+static void check_complete(const char *above, const char *below, const char *want)
+{
+    struct cf_edit *edit autoedit = NULL, *lower autoedit = NULL;
+    struct cf_error err = {0};
+    size_t len;
+
+    assert_int_equal(cf_edit_open("above", above, strlen(above), &edit, &err), 0);
+    assert_int_equal(cf_edit_open_value("below", below, strlen(below), &lower, &err), 0);
+    int r = cf_edit_complete(edit, lower, &err);
+    if (r < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(cf_edit_text(edit, &len), want);
+    assert_int_equal(r, strcmp(above, want) != 0);
+    assert_int_equal(cf_edit_complete(edit, lower, &err), 0);
+}
+
+static void what_is_there_stays_and_the_rest_comes_from_below(void **state)
+{
+    (void)state;
+    check_complete("kind: A\na: false # mine\nb: 0\nc: []\nd: {}\ne: ''\n",
+                   "kind: A\na: true\nb: 1\nc: [x]\nd: {x: 1}\ne: y\n",
+                   "kind: A\na: false # mine\nb: 0\nc: []\nd: {}\ne: ''\n");
+    check_complete("kind: A\na:\nm:\n    x: 1 # mine\n", "kind: A\na: 7\nm: {x: 2, y: {z: [3]}}\n",
+                   "kind: A\na: 7\nm:\n    x: 1 # mine\n    y:\n        z:\n          - 3\n");
+    check_complete("kind: A\nm: 1\n", "kind: A\nm: {x: 1}\nn:\n", "kind: A\nm: 1\n");
+    check_complete("kind: A\nl: [{name: x, v: 1}]\n", "kind: A\nl: [{name: y, v: 1}]\n",
+                   "kind: A\nl: [{name: x, v: 1}]\n");
+    check_complete("kind: A\nl:\n- name: x\n  value: 1\n",
+                   "kind: A\nl: [{name: x, value: 2}, {name: y, value: 3}]\n",
+                   "kind: A\nl:\n- name: x\n  value: 1\n- name: y\n  value: 3\n");
+    check_complete("kind: A\n", "kind: B\nb: 1\n---\nkind: A\n---\nkind: B\nb: 2\n---\nno: kind\n",
+                   "kind: A\n---\nkind: B\nb: 1\n");
+    check_complete("", "kind: B\nb: 1\n", "kind: B\nb: 1\n");
+    check_complete("kind: A\na: *x\nb: &x {c: 1}\n", "kind: A\na: {d: 1}\n",
+                   "kind: A\na: *x\nb: &x {c: 1}\n");
+}
+
+static void make_file(int dir, const char *name, const char *text)
+{
+    int fd cf_autoclose = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    assert_true(fd >= 0);
+    assert_int_equal(cf_write_full(fd, text, strlen(text)), 0);
+}
+
+static void the_version_decides_the_built_in_documents(void **state)
+{
+    static const struct {
+        const char *version, *has, *has_not;
+    } cases[] = {
+        {"v1.14.1", "kubeadm.k8s.io/v1beta1", "v1beta2"},
+        {"v1.19.8", "experimental-cluster-signing-duration: 876000h", "v1beta3"},
+        {"v1.20.0", "    cluster-signing-duration: 876000h", "experimental"},
+        {"v1.23.9", "criSocket: /var/run/dockershim.sock", "v1beta2"},
+        {"v1.24.0", "feature-gates: TTLAfterFinished=true,EphemeralContainers=true", "criSocket"},
+        {"v1.25.0", "feature-gates: EphemeralContainers=true", "TTLAfterFinished"},
+        {"v1.27.0", "timeout: 5m0s", "feature-gates"},
+        {"v1.31.0", "- name: audit-log-maxage\n      value: '7'", "timeout: 5m0s"},
+    };
+    char dir[] = "/tmp/cloudfs-kubeadm.XXXXXX", text[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    int fd cf_autoclose = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < CF_COUNT(cases); i++) {
+        struct cf_kubeadm kubeadm cf_cleanup(cf_kubeadm_done) = {0};
+        const struct cf_kubeadm_from from = {.dir = dir};
+        struct cf_error err = {0};
+        snprintf(text, sizeof(text), "{\"version\":\"%s\"}", cases[i].version);
+        make_file(fd, "Metadata", text);
+        if (cf_kubeadm_open(&from, &kubeadm, &err) < 0)
+            fail_msg("%s", err.text);
+        const char *all = cf_edit_text(kubeadm.edit, NULL);
+        assert_int_equal(kubeadm.warning_count, 0);
+        if (!strstr(all, cases[i].has) || strstr(all, cases[i].has_not))
+            fail_msg("%s:\n%s", cases[i].version, all);
+    }
+    assert_int_equal(cf_remove_tree(AT_FDCWD, dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_of_kubernetes_choose_the_api),
         cmocka_unit_test(fields_are_found_by_path_and_version),
         cmocka_unit_test(documents_are_judged_by_their_version),
+        cmocka_unit_test(what_is_there_stays_and_the_rest_comes_from_below),
+        cmocka_unit_test(the_version_decides_the_built_in_documents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
