@@ -123,28 +123,13 @@ static void wanted_done(struct wanted *wanted)
     cli_image_options_done(&wanted->image);
 }
 
-/* "linux/amd64,linux/arm64" */
 static int read_platforms(const struct cli *cli, struct wanted *wanted)
 {
-    struct cf_error err = {0};
-    size_t count = 1;
+    int status = cli_read_platforms(cli, wanted->platform, &wanted->platforms,
+                                    &wanted->build.platform_count);
 
-    for (const char *p = wanted->platform; *p; p++)
-        count += *p == ',';
-    wanted->platforms = calloc(count, sizeof(*wanted->platforms));
-    if (!wanted->platforms)
-        return cli_failed(&(struct cf_error){-ENOMEM, "out of memory"});
-    for (const char *p = wanted->platform; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-        char text[CF_PLATFORM_TEXT_SIZE];
-        int len = snprintf(text, sizeof(text), "%.*s", (int)strcspn(p, ","), p);
-        if (len <= 0 || len >= (int)sizeof(text) || !strchr(text, '/') ||
-            cf_platform_parse(text, &wanted->platforms[wanted->build.platform_count], &err) < 0)
-            return cli_usage_error(cli, "--platform: '%.*s' is not OS/ARCH[/VARIANT]",
-                                   (int)strcspn(p, ","), p);
-        wanted->build.platform_count++;
-    }
     wanted->build.platforms = wanted->platforms;
-    return -1;
+    return status;
 }
 
 static int check_words(const struct cli *cli, const struct wanted *wanted)

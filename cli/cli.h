@@ -16,6 +16,7 @@
 #include <cloudfs/image.h>
 #include <cloudfs/json.h>
 #include <cloudfs/mount.h>
+#include <cloudfs/platform.h>
 #include <cloudfs/reference.h>
 #include <cloudfs/rootfs.h>
 #include <cloudfs/store.h>
@@ -149,6 +150,11 @@ struct cli_image_options {
 int cli_image_options(const struct cli *cli, struct cli_image_options *image,
                       struct cf_image_options *ret_options);
 void cli_image_options_done(struct cli_image_options *image);
+/* "--platform os/arch,...": -1 to go on, else the exit status. ret_platforms: heap. */
+int cli_read_platforms(const struct cli *cli, const char *text, struct cf_platform **ret_platforms,
+                       size_t *ret_count);
+/* The same, only looked at (NULL: not given); it and --all-platforms exclude each other. */
+int cli_check_platforms(const struct cli *cli, const char *text, bool all);
 
 /* ---- output ---- */
 
@@ -170,7 +176,10 @@ void cli_table_print(struct cli_table *table, FILE *out); /* and frees it; out N
 struct cf_json *cli_mount_json(const struct cf_mount *mount);
 /* The kinds and paths of changes, as `commit` and `inspect` tell them. */
 struct cf_json *cli_changes_json(const struct cf_changes *changes);
-/* The ID of an image that was made; with --json its manifest's digest and name too. */
+/* Id and Digest; of an index's image Index, its digest, too. */
+void cli_set_identity(struct cf_json *json, const struct cf_image *image);
+/* The ID of an image that was made (of an index: its digest); with --json its manifest's digest and
+ * name too. */
 int cli_put_image(const struct cli *cli, const struct cf_image *image, const char *name);
 /* Flushes stdout: CLI_OK, or CLI_FAILED with a line when it could not all be written. */
 int cli_finish(int status);

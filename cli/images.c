@@ -32,8 +32,9 @@ static void add_rows(struct cli_table *table, const struct cf_image_entry *entry
     id[12] = 0;
     cli_human_size(entry->size, size);
     cli_human_age(entry->created, age);
+    const char *platform = entry->platform ? entry->platform : "";
     if (!entry->name_count)
-        (void)cli_table_add(table, "<none>", "<none>", id, age, size);
+        (void)cli_table_add(table, "<none>", "<none>", id, age, size, platform);
     for (size_t i = 0; i < entry->name_count; i++) {
         char name[512];
         if (!name_matches(entry->names[i], wanted))
@@ -42,7 +43,7 @@ static void add_rows(struct cli_table *table, const struct cf_image_entry *entry
         char *colon = strrchr(name, ':');
         if (colon)
             *colon = 0;
-        (void)cli_table_add(table, name, colon ? colon + 1 : "", id, age, size);
+        (void)cli_table_add(table, name, colon ? colon + 1 : "", id, age, size, platform);
     }
 }
 
@@ -60,23 +61,52 @@ static struct cf_json *entry_json(const struct cf_image_entry *entry)
     (void)cf_json_set(json, "Names", names);
     if (entry->created)
         (void)cf_json_set_string(json, "Created", entry->created);
+    if (entry->platform)
+        (void)cf_json_set_string(json, "Platform", entry->platform);
     (void)cf_json_set_int(json, "Size", (int64_t)entry->size);
     return json;
 }
 
-static void put_brief(const struct cf_image_entry *entry, bool names)
+/* The name of an index is that of several images. */
+static bool was_named(const struct cf_image_entry *entries, size_t count, const char *name)
 {
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < entries[i].name_count; k++)
+            if (!strcmp(entries[i].names[k], name))
+                return true;
+    return false;
+}
+
+static void put_brief(const struct cf_image_entry *entries, size_t i, bool names)
+{
+    const struct cf_image_entry *entry = &entries[i];
     char id[CF_DIGEST_TEXT_SIZE];
     cf_digest_text(&entry->config, id);
     if (!names)
         puts(id);
-    for (size_t i = 0; names && i < entry->name_count; i++)
-        puts(entry->names[i]);
+    for (size_t k = 0; names && k < entry->name_count; k++)
+        if (!was_named(entries, i, entry->names[k]))
+            puts(entry->names[k]);
+}
+
+/* Whether the images that are to be shown are for several platforms. */
+static bool is_mixed(const struct cf_image_entry *entries, size_t count, const char *wanted)
+{
+    const char *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const char *platform = entries[i].platform ? entries[i].platform : "";
+        if (!entry_matches(&entries[i], wanted))
+            continue;
+        if (first && strcmp(first, platform) != 0)
+            return true;
+        first = platform;
+    }
+    return false;
 }
 
 int cli_images(struct cli *cli, int argc, char **argv)
 {
-    static const char *const headers[] = {"NAME", "TAG", "IMAGE ID", "CREATED", "SIZE"};
+    static const char *const headers[] = {"NAME", "TAG", "IMAGE ID", "CREATED", "SIZE", "PLATFORM"};
     bool names = false;
     const struct cli_option options[] = {
         {0, "names", NULL, CLI_FLAG, &names, "print only names"},
@@ -93,7 +123,8 @@ int cli_images(struct cli *cli, int argc, char **argv)
     if (cli_open_store(cli, 0, &store, &err) < 0 ||
         cf_image_list(store, &entries, &count, &err) < 0)
         return cli_failed(&err);
-    struct cli_table *table = cli_table_new(headers, CF_COUNT(headers));
+    struct cli_table *table =
+        cli_table_new(headers, CF_COUNT(headers) - !is_mixed(entries, count, wanted));
     struct cf_json *list cf_cleanup(cf_json_free_ptr) = cf_json_array();
     for (size_t i = 0; i < count; i++) {
         if (!entry_matches(&entries[i], wanted))
@@ -101,7 +132,7 @@ int cli_images(struct cli *cli, int argc, char **argv)
         if (cli->json)
             (void)cf_json_append(list, entry_json(&entries[i]));
         else if (cli->quiet || names)
-            put_brief(&entries[i], names);
+            put_brief(entries, i, names);
         else
             add_rows(table, &entries[i], wanted);
     }

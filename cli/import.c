@@ -3,19 +3,29 @@
 #include "commands.h"
 
 /* Prints the ID of an image that was made, as JSON with its manifest and name where asked. */
+void cli_set_identity(struct cf_json *json, const struct cf_image *image)
+{
+    char text[CF_DIGEST_TEXT_SIZE];
+    cf_digest_text(&image->config, text);
+    (void)cf_json_set_string(json, "Id", text);
+    cf_digest_text(&image->manifest, text);
+    (void)cf_json_set_string(json, "Digest", text);
+    cf_digest_text(&image->index, text);
+    if (image->has_index)
+        (void)cf_json_set_string(json, "Index", text);
+}
+
 int cli_put_image(const struct cli *cli, const struct cf_image *image, const char *name)
 {
-    char id[CF_DIGEST_TEXT_SIZE], manifest[CF_DIGEST_TEXT_SIZE];
+    char id[CF_DIGEST_TEXT_SIZE];
     struct cf_error err = {0};
-    cf_digest_text(&image->config, id);
-    cf_digest_text(&image->manifest, manifest);
+    cf_digest_text(image->has_index ? &image->index : &image->config, id);
     if (!cli->json) {
         puts(id);
         return CLI_OK;
     }
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
-    (void)cf_json_set_string(json, "Id", id);
-    (void)cf_json_set_string(json, "Digest", manifest);
+    cli_set_identity(json, image);
     if (name)
         (void)cf_json_set_string(json, "Name", name);
     return cli_put_json(json, &err) < 0 ? cli_failed(&err) : CLI_OK;

@@ -5,6 +5,7 @@
 #include <cloudfs/cache.h>
 #include <cloudfs/look.h>
 
+#include <errno.h>
 #include <string.h>
 
 static int inspect_mount(struct cf_store *store, const struct cf_mount *mount, struct cf_error *err)
@@ -62,11 +63,28 @@ static int inspect_image(struct cf_store *store, const struct cf_image *image, c
     return r;
 }
 
+/* The image of an index for the platform; without one any will do, this machine's first. */
+static int open_image(struct cf_store *store, const char *text, const char *platform,
+                      struct cf_image **ret_image, struct cf_error *err)
+{
+    struct cf_platform wanted;
+    struct cf_digest document;
+    int r = cf_image_digest(store, text, &document, err);
+
+    if (r == 0 && platform)
+        r = cf_platform_parse(platform, &wanted, err);
+    if (r < 0)
+        return r;
+    return platform ? cf_image_find_platform(store, text, &wanted, ret_image, err)
+                    : cf_image_load_any(store, &document, ret_image, err);
+}
+
 int cli_inspect(struct cli *cli, int argc, char **argv)
 {
-    const char *format = "json";
+    const char *format = "json", *platform = NULL;
     const struct cli_option options[] = {
         {0, "format", "F", CLI_STRING, &format, "json (default) or sealer"},
+        {0, "platform", "P", CLI_STRING, &platform, "os/arch[/variant]: which image of an index"},
         {0},
     };
     struct cf_error err = {0};
@@ -78,11 +96,19 @@ int cli_inspect(struct cli *cli, int argc, char **argv)
     bool sealer = !strcmp(format, "sealer");
     if (!sealer && strcmp(format, "json"))
         return cli_usage_error(cli, "--format: '%s' is none of json, sealer", format);
-    if (cli_open_store(cli, 0, &store, &err) < 0 ||
-        cli_subject_open(cli, &store, argv[0], &subject, &err) < 0)
+    status = cli_check_platforms(cli, platform, false);
+    if (status >= 0)
+        return status;
+    if (cli_open_store(cli, 0, &store, &err) < 0)
         return cli_failed(&err);
-    int r = subject.image ? inspect_image(store, subject.image, argv[0], sealer, &err)
-                          : inspect_mount(store, subject.mount, &err);
+    const bool is_path = argv[0][0] == '/' || argv[0][0] == '.';
+    int r = is_path ? -ENOENT : open_image(store, argv[0], platform, &subject.image, &err);
+    if (r == -ENOENT && !platform)
+        r = cli_subject_open(cli, &store, argv[0], &subject, &err);
+    if (r < 0)
+        return cli_failed(&err);
+    r = subject.image ? inspect_image(store, subject.image, argv[0], sealer, &err)
+                      : inspect_mount(store, subject.mount, &err);
     cli_subject_done(&subject);
     return cli_finish(r < 0 ? cli_failed(&err) : CLI_OK);
 }

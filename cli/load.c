@@ -8,12 +8,8 @@ static int put_loaded_json(const struct cf_loaded *loaded, size_t count, struct 
 {
     struct cf_json *list cf_cleanup(cf_json_free_ptr) = cf_json_array();
     for (size_t i = 0; i < count; i++) {
-        char id[CF_DIGEST_TEXT_SIZE], manifest[CF_DIGEST_TEXT_SIZE];
         struct cf_json *json = cf_json_object();
-        cf_digest_text(&loaded[i].image->config, id);
-        cf_digest_text(&loaded[i].image->manifest, manifest);
-        (void)cf_json_set_string(json, "Id", id);
-        (void)cf_json_set_string(json, "Digest", manifest);
+        cli_set_identity(json, loaded[i].image);
         if (loaded[i].name)
             (void)cf_json_set_string(json, "Name", loaded[i].name);
         (void)cf_json_append(list, json);
@@ -25,7 +21,8 @@ static void put_loaded(const struct cli *cli, const struct cf_loaded *loaded, si
 {
     for (size_t i = 0; i < count; i++) {
         char id[CF_DIGEST_TEXT_SIZE];
-        cf_digest_text(&loaded[i].image->config, id);
+        const struct cf_image *image = loaded[i].image;
+        cf_digest_text(image->has_index ? &image->index : &image->config, id);
         if (cli->quiet || !loaded[i].name)
             puts(id);
         else
@@ -40,7 +37,8 @@ int cli_load(struct cli *cli, int argc, char **argv)
     const struct cli_option options[] = {
         {'i', "input", "FILE", CLI_STRING, &file, "what to read (needed)"},
         {'t', "tag", "REF", CLI_STRING, &load.name, "name for the only image of the archive"},
-        {0, "platform", "P", CLI_STRING, &load.platform, "os/arch[/variant] to choose"},
+        {0, "platform", "P,...", CLI_STRING, &load.platform,
+         "os/arch[/variant] to choose of an index; without: all that it has"},
         {0},
     };
     struct cf_error err = {0};
@@ -50,6 +48,10 @@ int cli_load(struct cli *cli, int argc, char **argv)
     int status = cli_parse(cli, options, &argc, &argv, 0, 0);
     if (status >= 0)
         return status;
+    status = cli_check_platforms(cli, load.platform, false);
+    if (status >= 0)
+        return status;
+    load.all_platforms = !load.platform;
     if (!file)
         return cli_usage_error(cli, "-i FILE is needed: what to read");
     if (cli_open_store(cli, 0, &store, &err) < 0)

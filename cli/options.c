@@ -344,3 +344,28 @@ void cli_image_options_done(struct cli_image_options *image)
     free(image->annotation_pairs);
     free(image->platform_text);
 }
+
+int cli_read_platforms(const struct cli *cli, const char *text, struct cf_platform **ret_platforms,
+                       size_t *ret_count)
+{
+    struct cf_error err = {0};
+    int r = *text ? cf_platforms_parse(text, ret_platforms, ret_count, &err) : -EINVAL;
+
+    if (r == -EINVAL)
+        return cli_usage_error(cli, "--platform: '%s' is not OS/ARCH[/VARIANT],...", text);
+    return r < 0 ? cli_failed(&err) : -1;
+}
+
+int cli_check_platforms(const struct cli *cli, const char *text, bool all)
+{
+    struct cf_platform *platforms = NULL;
+    size_t count = 0;
+
+    if (!text)
+        return -1;
+    if (all)
+        return cli_usage_error(cli, "--platform and --all-platforms exclude each other");
+    int status = cli_read_platforms(cli, text, &platforms, &count);
+    free(platforms);
+    return status;
+}

@@ -7,11 +7,7 @@
 static int put_json(const struct cf_pulled *pulled, struct cf_error *err)
 {
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
-    char id[CF_DIGEST_TEXT_SIZE], manifest[CF_DIGEST_TEXT_SIZE];
-    cf_digest_text(&pulled->image->config, id);
-    cf_digest_text(&pulled->image->manifest, manifest);
-    (void)cf_json_set_string(json, "Id", id);
-    (void)cf_json_set_string(json, "Digest", manifest);
+    cli_set_identity(json, pulled->image);
     if (pulled->name)
         (void)cf_json_set_string(json, "Name", pulled->name);
     (void)cf_json_set_int(json, "BytesFetched", (int64_t)pulled->fetched);
@@ -28,7 +24,9 @@ int cli_pull(struct cli *cli, int argc, char **argv)
     struct cf_pull_options pull = {.progress = cli_progress};
     const struct cli_option options[] = {
         {'t', "tag", "REF", CLI_STRING, &pull.name, "name in the store, instead of its own"},
-        {0, "platform", "P", CLI_STRING, &pull.platform, "os/arch[/variant] to choose"},
+        {0, "platform", "P,...", CLI_STRING, &pull.platform,
+         "os/arch[/variant] to choose; of several an index is kept"},
+        {0, "all-platforms", NULL, CLI_FLAG, &pull.all_platforms, "all images of an index"},
         CLI_REGISTRY_OPTIONS(own),
         {0},
     };
@@ -37,6 +35,8 @@ int cli_pull(struct cli *cli, int argc, char **argv)
     struct cf_registry *registry cf_cleanup(cf_registry_close_ptr) = NULL;
     struct cf_pulled pulled cf_cleanup(cf_pulled_done) = {0};
     int status = cli_parse(cli, options, &argc, &argv, 1, 1);
+    if (status < 0)
+        status = cli_check_platforms(cli, pull.platform, pull.all_platforms);
     if (status < 0)
         status = cli_transfer_open(cli, &own, &store, &registry);
     if (status >= 0)

@@ -59,6 +59,8 @@ int cli_push(struct cli *cli, int argc, char **argv)
     const struct cli_option options[] = {
         {0, "compression", "C", CLI_STRING, &compression,
          "zstd:chunked (default), zstd or gzip, [:level]"},
+        {0, "platform", "P,...", CLI_STRING, &push.platform,
+         "os/arch[/variant]: of an index only these images"},
         CLI_REGISTRY_OPTIONS(own),
         {0},
     };
@@ -68,6 +70,8 @@ int cli_push(struct cli *cli, int argc, char **argv)
     struct cf_pushed pushed = {0};
     char text[CF_DIGEST_TEXT_SIZE];
     int status = cli_parse(cli, options, &argc, &argv, 1, 2);
+    if (status < 0)
+        status = cli_check_platforms(cli, push.platform, false);
     if (status < 0 && compression)
         status = parse_form(cli, compression, &push);
     if (status < 0)

@@ -25,10 +25,12 @@ static int remove_one(const struct cli *cli, struct cf_store *store, const char 
     bool gone = false;
     struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
     char id[CF_DIGEST_TEXT_SIZE];
-    if (cf_image_find(store, text, &image, &err) < 0 ||
+    struct cf_digest document;
+    if (cf_image_digest(store, text, &document, &err) < 0 ||
+        cf_image_load_any(store, &document, &image, &err) < 0 ||
         cf_image_remove(store, text, force, &untagged, &gone, &err) < 0)
         return cli_failed(&err);
-    cf_digest_text(&image->config, id);
+    cf_digest_text(image->has_index ? &image->index : &image->config, id);
     if (!cli->quiet && untagged)
         printf("Untagged: %s\n", text);
     if (gone)

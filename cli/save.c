@@ -56,6 +56,8 @@ int cli_save(struct cli *cli, int argc, char **argv)
         {0, "format", "F", CLI_STRING, &format, "oci (default), oci-dir, docker or sealer"},
         {0, "compression", "C", CLI_STRING, &compression,
          "none (default), gzip[:level] or zstd[:level]"},
+        {0, "platform", "P,...", CLI_STRING, &save.platform,
+         "os/arch[/variant]: of an index only these images"},
         {0},
     };
     struct cf_error err = {0};
@@ -65,6 +67,8 @@ int cli_save(struct cli *cli, int argc, char **argv)
         status = cli_usage_error(cli, "-o FILE is needed: what to write");
     if (status < 0)
         status = parse_format(cli, format, &save);
+    if (status < 0)
+        status = cli_check_platforms(cli, save.platform, false);
     if (status < 0)
         status = parse_compression(cli, compression, &save);
     if (status >= 0)

@@ -8,7 +8,7 @@ int cli_tag(struct cli *cli, int argc, char **argv)
 {
     struct cf_error err = {0};
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
-    struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
+    struct cf_digest document;
     char name[CF_TAGGED_SIZE];
     int status = cli_parse(cli, NULL, &argc, &argv, 2, -1);
     if (status >= 0)
@@ -16,11 +16,12 @@ int cli_tag(struct cli *cli, int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (cf_reference_tagged(argv[i], name, &err) < 0)
             return cli_failed(&err);
-    if (cli_open_store(cli, 0, &store, &err) < 0 || cf_image_find(store, argv[0], &image, &err) < 0)
+    if (cli_open_store(cli, 0, &store, &err) < 0 ||
+        cf_image_digest(store, argv[0], &document, &err) < 0)
         return cli_failed(&err);
     for (int i = 1; i < argc; i++)
         if (cf_reference_tagged(argv[i], name, &err) < 0 ||
-            cf_name_set(store, name, image->has_index ? &image->index : &image->manifest, &err) < 0)
+            cf_name_set(store, name, &document, &err) < 0)
             return cli_failed(&err);
     return cli_finish(CLI_OK);
 }

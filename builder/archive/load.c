@@ -59,8 +59,32 @@ void cf_bundle_done(struct bundle *bundle)
 {
     for (size_t i = 0; i < bundle->image_count; i++)
         pending_done(&bundle->images[i]);
+    for (size_t i = 0; i < bundle->index_count; i++)
+        cf_buf_done(&bundle->indexes[i].text);
     free(bundle->images);
+    free(bundle->indexes);
+    free(bundle->platforms);
     cf_source_close(bundle->source);
+}
+
+int cf_bundle_platforms(struct bundle *bundle, struct cf_error *err)
+{
+    return cf_platforms_parse(bundle->options->platform, &bundle->platforms,
+                              &bundle->platform_count, err);
+}
+
+bool cf_bundle_is_top(const struct bundle *bundle, size_t image)
+{
+    const size_t index = bundle->images[image].index;
+    return !index || bundle->indexes[index - 1].first == image;
+}
+
+static size_t count_tops(const struct bundle *bundle)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < bundle->image_count; i++)
+        count += cf_bundle_is_top(bundle, i);
+    return count;
 }
 
 static int read_documents(struct bundle *bundle, struct cf_error *err)
@@ -91,9 +115,9 @@ int cf_bundle_name(struct bundle *bundle, const char *name, struct cf_error *err
 
     if (r < 0)
         return r;
-    if (bundle->image_count != 1)
+    if (count_tops(bundle) != 1)
         return cf_fail(err, -EINVAL, "%s holds %zu images, so one name (%s) cannot be given to it",
-                       cf_source_name(bundle->source), bundle->image_count, tagged);
+                       cf_source_name(bundle->source), count_tops(bundle), tagged);
     struct pending *pending = &bundle->images[0];
     for (size_t i = 0; i < pending->name_count; i++)
         free(pending->names[i]);
@@ -159,6 +183,30 @@ static int publish_blobs(struct bundle *bundle, struct pending *pending,
     return r;
 }
 
+/* One image, or one index: an entry for each of its names. */
+static int hand_out_one(struct bundle *bundle, size_t image, const struct cf_digest *manifest,
+                        struct cf_loaded *loaded, size_t *n, struct cf_error *err)
+{
+    struct pending *pending = &bundle->images[image];
+    const size_t names = pending->name_count ? pending->name_count : 1;
+    struct cf_digest document = *manifest;
+    int r = 0;
+
+    if (pending->index) {
+        const struct cf_buf *text = &bundle->indexes[pending->index - 1].text;
+        r = cf_blob_put(bundle->store, text->data, text->len, &document, err);
+    }
+    for (size_t k = 0; k < names && r == 0; k++) {
+        r = cf_image_load_any(bundle->store, &document, &loaded[*n].image, err);
+        if (r == 0 && pending->name_count) {
+            loaded[*n].name = CF_TAKE(pending->names[k]);
+            r = cf_name_set(bundle->store, loaded[*n].name, &document, err);
+        }
+        (*n)++;
+    }
+    return r;
+}
+
 static int hand_out(struct bundle *bundle, const struct cf_digest *manifests,
                     struct cf_loaded **ret_loaded, size_t *ret_count, struct cf_error *err)
 {
@@ -170,18 +218,9 @@ static int hand_out(struct bundle *bundle, const struct cf_digest *manifests,
     struct cf_loaded *loaded = calloc(room ? room : 1, sizeof(*loaded));
     if (!loaded)
         return cf_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < bundle->image_count && r == 0; i++) {
-        struct pending *pending = &bundle->images[i];
-        size_t names = pending->name_count ? pending->name_count : 1;
-        for (size_t k = 0; k < names && r == 0; k++) {
-            r = cf_image_load(bundle->store, &manifests[i], &loaded[n].image, err);
-            if (r == 0 && pending->name_count) {
-                loaded[n].name = CF_TAKE(pending->names[k]);
-                r = cf_name_set(bundle->store, loaded[n].name, &manifests[i], err);
-            }
-            n++;
-        }
-    }
+    for (size_t i = 0; i < bundle->image_count && r == 0; i++)
+        if (cf_bundle_is_top(bundle, i))
+            r = hand_out_one(bundle, i, &manifests[i], loaded, &n, err);
     if (r < 0) {
         cf_loaded_free(loaded, n);
         return r;
@@ -232,7 +271,7 @@ int cf_load(struct cf_store *store, const char *path, const struct cf_load_optio
 {
     struct bundle bundle cf_cleanup(cf_bundle_done) = {
         .store = store, .options = options, .blob_prefix = "blobs/sha256/"};
-    int r = cf_platform_parse(options->platform, &bundle.platform, err);
+    int r = cf_bundle_platforms(&bundle, err);
 
     if (r == 0)
         r = cf_source_open(store, path, options->progress, options->progress_context,

@@ -9,7 +9,6 @@
 #include <cloudfs/log.h>
 #include <cloudfs/reference.h>
 
-#define NEST_MAX 4 /* indexes inside indexes */
 #define LAYER_SIZE_MAX (1ull << 50)
 
 #define ANNOTATION_NAME "io.containerd.image.name"
@@ -186,72 +185,46 @@ static int add_manifest(struct bundle *bundle, struct cf_buf *text, const char *
     return r == 0 ? add_layers(bundle, pending, err) : r;
 }
 
-/* "linux/arm64, linux/s390x": what an index has instead. */
-static void list_platforms(const struct cf_json *index, struct cf_buf *ret_buf)
-{
-    for (const struct cf_json *item = cf_json_first(cf_json_get(index, "manifests")); item;
-         item = cf_json_next(item)) {
-        const struct cf_json *platform = cf_json_get(item, "platform");
-        const char *os = cf_json_get_string(platform, "os");
-        const char *architecture = cf_json_get_string(platform, "architecture");
-        const char *variant = cf_json_get_string(platform, "variant");
-        if (os && architecture && strcmp(os, "unknown") != 0)
-            (void)cf_buf_printf(ret_buf, "%s%s/%s%s%s", ret_buf->len ? ", " : "", os, architecture,
-                                variant ? "/" : "", variant ? variant : "");
-    }
-}
-
-static int choose(struct bundle *bundle, const struct cf_json *index,
-                  const struct cf_json **ret_item, struct cf_error *err)
-{
-    struct cf_buf have cf_autobuf = CF_BUF_INIT;
-    char text[CF_PLATFORM_TEXT_SIZE];
-    const struct cf_json *list = cf_json_get(index, "manifests");
-    const struct cf_json *item = cf_platform_choose(index, &bundle->platform);
-
-    if (!item && cf_json_count(list) == 1 && !cf_json_get(cf_json_first(list), "platform"))
-        item = cf_json_first(list); /* says nothing of platforms, and there is no choice */
-    if (!item) {
-        cf_platform_text(&bundle->platform, text);
-        list_platforms(index, &have);
-        return cf_fail(err, -ENOENT, "%s: there is no image for %s in it, only for %s",
-                       cf_source_name(bundle->source), text,
-                       have.len ? have.data : "platforms that it does not name");
-    }
-    *ret_item = item;
-    return 0;
-}
-
-/* Follows a descriptor through nested indexes down to one manifest. */
-static int add_described(struct bundle *bundle, const struct cf_json *item, const char *name,
-                         int depth, struct cf_error *err)
+int cf_bundle_document(struct bundle *bundle, const struct cf_json *item, struct cf_buf *ret_text,
+                       struct cf_json **ret_index, struct cf_error *err)
 {
     struct cf_json *document cf_cleanup(cf_json_free_ptr) = NULL;
-    struct cf_buf text cf_autobuf = CF_BUF_INIT;
     struct descriptor descriptor;
-    const struct cf_json *chosen = NULL;
     int r = read_descriptor(bundle, item, "a manifest", &descriptor, err);
 
     if (r == 0)
-        r = read_blob(bundle, &descriptor, "manifest", &text, err);
+        r = read_blob(bundle, &descriptor, "manifest", ret_text, err);
     if (r == 0)
-        r = cf_json_parse(text.data, text.len, &document, err);
+        r = cf_json_parse(ret_text->data, ret_text->len, &document, err);
     if (r < 0)
         return r;
+    *ret_index = NULL;
     if (!is_index(descriptor.media_type, document)) {
-        if (!is_manifest(descriptor.media_type))
-            return cf_fail(err, -EINVAL, "%s: media type %s is no image",
-                           cf_source_name(bundle->source), CF_QUOTE(descriptor.media_type));
-        return add_manifest(bundle, &text, descriptor.media_type, name, err);
+        if (is_manifest(descriptor.media_type))
+            return 0;
+        return cf_fail(err, -EINVAL, "%s: media type %s is no image",
+                       cf_source_name(bundle->source), CF_QUOTE(descriptor.media_type));
     }
     if (cf_json_get(document, "layers") || cf_json_get(document, "config"))
         return cf_fail(err, -EINVAL, "%s: a document is an index and a manifest at once",
                        cf_source_name(bundle->source));
-    if (depth >= NEST_MAX)
-        return cf_fail(err, -EINVAL, "%s: indexes lie in each other more than %d deep",
-                       cf_source_name(bundle->source), NEST_MAX);
-    r = choose(bundle, document, &chosen, err);
-    return r == 0 ? add_described(bundle, chosen, name, depth + 1, err) : r;
+    *ret_index = CF_TAKE(document);
+    return 0;
+}
+
+int cf_bundle_add_described(struct bundle *bundle, const struct cf_json *item, const char *name,
+                            int depth, struct cf_error *err)
+{
+    struct cf_json *index cf_cleanup(cf_json_free_ptr) = NULL;
+    struct cf_buf text cf_autobuf = CF_BUF_INIT;
+    const char *media_type = cf_json_get_string(item, "mediaType");
+    int r = cf_bundle_document(bundle, item, &text, &index, err);
+
+    if (r < 0)
+        return r;
+    if (index)
+        return cf_bundle_add_index(bundle, index, &text, name, depth, err);
+    return add_manifest(bundle, &text, media_type ? media_type : "", name, err);
 }
 
 void cf_oci_entry_name(const struct cf_json *item, char ret_name[CF_TAGGED_SIZE])
@@ -292,13 +265,14 @@ static int check_platform(const struct bundle *bundle, const struct pending *pen
     const char *os = cf_json_get_string(pending->image->config_json, "os");
     const char *architecture = cf_json_get_string(pending->image->config_json, "architecture");
 
-    if (!bundle->options->platform || !*bundle->options->platform || !os || !architecture)
-        return 0;
-    if (!strcmp(os, bundle->platform.os) && !strcmp(architecture, bundle->platform.architecture))
-        return 0;
-    cf_platform_text(&bundle->platform, text);
-    return cf_fail(err, -ENOENT, "%s: there is no image for %s in it, only for %s/%s",
-                   cf_source_name(bundle->source), text, os, architecture);
+    for (size_t i = 0; i < bundle->platform_count; i++) {
+        if (pending->index || cf_platform_serves(&bundle->platforms[i], os, architecture))
+            continue;
+        cf_platform_text(&bundle->platforms[i], text);
+        return cf_fail(err, -ENOENT, "%s: there is no image for %s in it, only for %s/%s",
+                       cf_source_name(bundle->source), text, os, architecture);
+    }
+    return 0;
 }
 
 static int add_entry(struct bundle *bundle, const struct cf_json *item, struct cf_error *err)
@@ -307,7 +281,7 @@ static int add_entry(struct bundle *bundle, const struct cf_json *item, struct c
     size_t before = bundle->image_count;
 
     cf_oci_entry_name(item, name);
-    int r = add_described(bundle, item, name[0] ? name : NULL, 0, err);
+    int r = cf_bundle_add_described(bundle, item, name[0] ? name : NULL, 0, err);
     if (r == 0 && bundle->image_count > before)
         r = check_platform(bundle, &bundle->images[bundle->image_count - 1], err);
     return r;
@@ -317,7 +291,6 @@ int cf_bundle_read_oci(struct bundle *bundle, struct cf_error *err)
 {
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
     struct cf_json *index cf_cleanup(cf_json_free_ptr) = NULL;
-    const struct cf_json *chosen = NULL;
     int r = cf_source_read(bundle->source, "index.json", CF_BLOB_MAX, &text, err);
 
     if (r == 0) {
@@ -332,8 +305,9 @@ int cf_bundle_read_oci(struct bundle *bundle, struct cf_error *err)
         return cf_fail(err, -EINVAL, "%s: index.json lists no images",
                        cf_source_name(bundle->source));
     if (is_one_image(index)) {
-        r = choose(bundle, index, &chosen, err);
-        return r == 0 ? add_entry(bundle, chosen, err) : r;
+        char name[CF_TAGGED_SIZE];
+        cf_oci_entry_name(cf_json_first(list), name);
+        return cf_bundle_add_index(bundle, index, NULL, name[0] ? name : NULL, 0, err);
     }
     for (const struct cf_json *item = cf_json_first(list); item && r == 0;
          item = cf_json_next(item))
@@ -345,7 +319,6 @@ int cf_bundle_read_document(struct bundle *bundle, struct cf_buf *text, const ch
                             struct cf_error *err)
 {
     struct cf_json *document cf_cleanup(cf_json_free_ptr) = NULL;
-    const struct cf_json *chosen = NULL;
     int r = cf_json_parse(text->data ? text->data : "", text->len, &document, err);
 
     if (r < 0)
@@ -360,8 +333,7 @@ int cf_bundle_read_document(struct bundle *bundle, struct cf_buf *text, const ch
         if (cf_json_get(document, "layers") || cf_json_get(document, "config"))
             return cf_fail(err, -EINVAL, "%s: a document is an index and a manifest at once",
                            cf_source_name(bundle->source));
-        r = choose(bundle, document, &chosen, err);
-        return r == 0 ? add_described(bundle, chosen, NULL, 0, err) : r;
+        return cf_bundle_add_index(bundle, document, text, NULL, 0, err);
     }
     if (!is_manifest(media_type))
         return cf_fail(err, -EINVAL, "%s: media type %s is no image",

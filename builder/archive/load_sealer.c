@@ -195,6 +195,13 @@ int cf_bundle_read_sealer(struct bundle *bundle, struct cf_error *err)
     struct cf_json *index cf_cleanup(cf_json_free_ptr) = NULL;
     struct sealer sealer = {.bundle = bundle};
     char platform[CF_PLATFORM_TEXT_SIZE];
+    struct cf_platform wanted;
+    if (bundle->platform_count > 1)
+        return cf_fail(err, -EINVAL, "%s: sealer's archives are loaded for one platform at a time",
+                       cf_source_name(bundle->source));
+    cf_platform_host(&wanted);
+    if (bundle->platform_count == 1)
+        wanted = bundle->platforms[0];
     if (cf_source_tar_fd(bundle->source) < 0)
         return cf_fail(err, -EINVAL, "%s is a directory: sealer's archives are read as tar files",
                        cf_source_name(bundle->source));
@@ -203,10 +210,10 @@ int cf_bundle_read_sealer(struct bundle *bundle, struct cf_error *err)
         r = cf_json_parse(text.data, text.len, &index, err);
     if (r < 0)
         return cf_fail_in(err, r, "%s: Metadata", cf_source_name(bundle->source));
-    cf_platform_text(&bundle->platform, platform);
+    cf_platform_text(&wanted, platform);
     for (const struct cf_json *item = cf_json_first(index); item && r == 0;
          item = cf_json_next(item)) {
-        const struct cf_json *entry = cf_platform_choose(item, &bundle->platform);
+        const struct cf_json *entry = cf_platform_choose(item, &wanted);
         r = entry ? add_image(&sealer, cf_json_key(item), entry, err)
                   : cf_fail(err, -ENOENT, "%s: %s has no image for %s",
                             cf_source_name(bundle->source), CF_QUOTE(cf_json_key(item)), platform);

@@ -395,10 +395,12 @@ int cf_pull(struct cf_store *store, struct cf_registry *registry, const char *re
         return r;
     struct pulling pulling = {.store = store, .remote = remote, .options = options};
     const struct bundle_remote source = {&pulling, fetch_document, fetch_layer};
-    const struct cf_load_options load = {.platform = options->platform, .jobs = options->jobs};
+    const struct cf_load_options load = {.platform = options->platform,
+                                         .all_platforms = options->all_platforms,
+                                         .jobs = options->jobs};
     struct bundle bundle cf_cleanup(cf_bundle_done) = {
         .store = store, .options = &load, .remote = &source, .blob_prefix = ""};
-    r = cf_platform_parse(options->platform, &bundle.platform, err);
+    r = cf_bundle_platforms(&bundle, err);
     if (r == 0)
         r = cf_source_named(cf_remote_name(remote), &bundle.source, err);
     if (r < 0)

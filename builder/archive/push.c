@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pushing: layers by several threads (first it is asked for all of them, then the rest is sent),
- * then the config, and the manifest last. */
+ * then the configs and manifests, and an index last. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,24 +93,66 @@ static bool own_manifest_fits(const struct pushing *pushing, const struct saved_
     return true;
 }
 
-static int push_manifest(struct pushing *pushing, struct cf_error *err)
+/* Under the tag, or (NULL) its digest alone. */
+static int put_document(struct pushing *pushing, const char *tag, const char *media_type,
+                        const struct cf_buf *text, const struct cf_digest *digest,
+                        struct cf_error *err)
 {
-    struct saved_image *saved = &pushing->saving->images[0];
+    int r = cf_remote_put_manifest(pushing->remote, tag, media_type, text->data, text->len, err);
+    pushing->pushed.sent += text->len;
+    pushing->pushed.manifest = *digest;
+    return r;
+}
+
+static int push_manifest(struct pushing *pushing, struct saved_image *saved, const char *tag,
+                         struct cf_error *err)
+{
     const char *own = cf_json_get_string(saved->image->manifest_json, "mediaType");
+    int r = 0;
     if (own_manifest_fits(pushing, saved)) {
         saved->media_type = own ? own : CF_MEDIA_MANIFEST;
         cf_digest_of(saved->manifest.data, saved->manifest.len, &saved->manifest_digest);
     } else {
-        int r = cf_saving_manifests(pushing->saving, err);
-        if (r < 0)
-            return r;
+        r = cf_saving_manifest(pushing->saving, saved, err);
     }
+    return r < 0 ? r
+                 : put_document(pushing, tag, saved->media_type, &saved->manifest,
+                                &saved->manifest_digest, err);
+}
+
+/* Of two images that are the same one goes. */
+static bool is_repeated(const struct saving *saving, size_t image)
+{
+    for (size_t i = 0; i < image; i++)
+        if (cf_digest_equal(&saving->images[i].image->manifest,
+                            &saving->images[image].image->manifest)) {
+            saving->images[image].media_type = saving->images[i].media_type;
+            saving->images[image].manifest_digest = saving->images[i].manifest_digest;
+            return true;
+        }
+    return false;
+}
+
+static int push_documents(struct pushing *pushing, struct cf_error *err)
+{
+    struct saving *saving = pushing->saving;
     const char *tag = cf_remote_tag(pushing->remote);
-    int r = cf_remote_put_manifest(pushing->remote, *tag ? tag : NULL, saved->media_type,
-                                   saved->manifest.data, saved->manifest.len, err);
-    pushing->pushed.sent += saved->manifest.len;
-    pushing->pushed.manifest = saved->manifest_digest;
-    return r;
+    int r = 0;
+
+    tag = *tag ? tag : NULL;
+    for (size_t i = 0; i < saving->image_count && r == 0; i++) {
+        if (is_repeated(saving, i))
+            continue;
+        r = push_config(pushing, &saving->images[i], err);
+        if (r == 0)
+            r = push_manifest(pushing, &saving->images[i], saving->index_count ? NULL : tag, err);
+    }
+    if (r < 0 || !saving->index_count)
+        return r;
+    const struct saved_index *index = &saving->indexes[0];
+    r = cf_saving_indexes(saving, err);
+    return r < 0 ? r
+                 : put_document(pushing, tag, index->media_type, &index->text, &index->digest, err);
 }
 
 int cf_push(struct cf_store *store, struct cf_registry *registry, const char *image,
@@ -121,7 +163,7 @@ int cf_push(struct cf_store *store, struct cf_registry *registry, const char *im
     const struct cf_save_options save = {.format = CF_ARCHIVE_OCI};
     struct saving saving cf_cleanup(cf_saving_done) = {.store = store, .options = &save};
     const uint64_t requests = cf_registry_requests(registry);
-    int r = cf_saving_add_image(&saving, image, err);
+    int r = cf_saving_add(&saving, image, options->platform, err);
     if (r == 0)
         r = cf_remote_open(registry, destination, CF_NAMES_CLOUD, CF_REMOTE_PUSH, &remote, err);
     if (r == 0)
@@ -135,9 +177,7 @@ int cf_push(struct cf_store *store, struct cf_registry *registry, const char *im
     if (r == 0)
         r = each_layer(&pushing, cf_push_send, SENDING, err);
     if (r == 0)
-        r = push_config(&pushing, &saving.images[0], err);
-    if (r == 0)
-        r = push_manifest(&pushing, err);
+        r = push_documents(&pushing, err);
     pthread_mutex_destroy(&pushing.mutex);
     pushing.pushed.requests = cf_registry_requests(registry) - requests;
     if (r == 0)

@@ -110,10 +110,9 @@ static int find_form(struct pushing *pushing, struct saved_layer *layer,
 
 /* The form that the image's manifest names: whole blobs that were pulled are known in blobs.json,
  * those that were put together of parts only there. */
-static int manifest_form(const struct pushing *pushing, const struct saved_layer *layer,
-                         struct cf_layer_form *ret_form)
+static int manifest_form_of(const struct pushing *pushing, const struct cf_image *image,
+                            const struct saved_layer *layer, struct cf_layer_form *ret_form)
 {
-    const struct cf_image *image = pushing->saving->images[0].image;
     const struct cf_json *item = cf_json_first(cf_json_get(image->manifest_json, "layers"));
     for (size_t i = 0; i < image->layer_count; i++, item = cf_json_next(item)) {
         const char *text = cf_json_get_string(item, "digest");
@@ -127,6 +126,15 @@ static int manifest_form(const struct pushing *pushing, const struct saved_layer
                       ret_form->notes);
         return 1;
     }
+    return 0;
+}
+
+static int manifest_form(const struct pushing *pushing, const struct saved_layer *layer,
+                         struct cf_layer_form *ret_form)
+{
+    for (size_t i = 0; i < pushing->saving->image_count; i++)
+        if (manifest_form_of(pushing, pushing->saving->images[i].image, layer, ret_form))
+            return 1;
     return 0;
 }
 

@@ -28,12 +28,17 @@ void cf_saving_done(struct saving *saving)
         cf_close_fd(&saving->layers[i].fd);
         cf_json_free(saving->layers[i].annotations);
     }
+    for (size_t i = 0; i < saving->index_count; i++) {
+        cf_json_free(saving->indexes[i].json);
+        cf_buf_done(&saving->indexes[i].text);
+    }
     free(saving->images);
+    free(saving->indexes);
     free(saving->layers);
 }
 
-/* The image, and its name where the text is one. */
-int cf_saving_add_image(struct saving *saving, const char *text, struct cf_error *err)
+int cf_saving_add_image(struct saving *saving, const struct cf_digest *manifest, const char *name,
+                        struct cf_error *err)
 {
     struct saved_image *saved =
         realloc(saving->images, (saving->image_count + 1) * sizeof(*saving->images));
@@ -43,15 +48,12 @@ int cf_saving_add_image(struct saving *saving, const char *text, struct cf_error
     saving->images = saved;
     saved = &saving->images[saving->image_count];
     *saved = (struct saved_image){0};
-    struct cf_digest digest;
-    int r = cf_image_find(saving->store, text, &saved->image, err);
+    int r = cf_image_load(saving->store, manifest, &saved->image, err);
 
     if (r < 0)
         return r;
     saving->image_count++;
-    if (cf_reference_tagged(text, saved->name, NULL) < 0 ||
-        cf_name_get(saving->store, saved->name, &digest) < 0)
-        saved->name[0] = '\0';
+    (void)snprintf(saved->name, sizeof(saved->name), "%s", name);
     r = cf_blob_get(saving->store, &saved->image->config, &saved->config, err);
     if (r == 0)
         r = cf_blob_get(saving->store, &saved->image->manifest, &saved->manifest, err);
@@ -159,23 +161,39 @@ static int remake_manifest(const struct saving *saving, struct saved_image *save
     return r == 0 ? cf_json_print(manifest, false, &saved->manifest) : r;
 }
 
-int cf_saving_manifests(struct saving *saving, struct cf_error *err)
+int cf_saving_manifest(struct saving *saving, struct saved_image *saved, struct cf_error *err)
 {
-    for (size_t i = 0; i < saving->image_count; i++) {
-        struct saved_image *saved = &saving->images[i];
-        int r = manifest_fits(saving, saved) ? 0 : remake_manifest(saving, saved);
-        if (r < 0)
-            return cf_fail(err, r, "out of memory");
-        saved->media_type = CF_MEDIA_MANIFEST;
-        cf_digest_of(saved->manifest.data, saved->manifest.len, &saved->manifest_digest);
-    }
+    int r = manifest_fits(saving, saved) ? 0 : remake_manifest(saving, saved);
+
+    if (r < 0)
+        return cf_fail(err, r, "out of memory");
+    saved->media_type = CF_MEDIA_MANIFEST;
+    cf_digest_of(saved->manifest.data, saved->manifest.len, &saved->manifest_digest);
     return 0;
 }
 
-static int add_index_entry(const struct saved_image *saved, struct cf_json *list)
+int cf_saving_manifests(struct saving *saving, struct cf_error *err)
 {
+    int r = 0;
+    for (size_t i = 0; i < saving->image_count && r == 0; i++)
+        r = cf_saving_manifest(saving, &saving->images[i], err);
+    return r;
+}
+
+/* What index.json names: the image, or the index that it is the first of. */
+static const struct cf_digest *top_digest(const struct saving *saving,
+                                          const struct saved_image *saved)
+{
+    return saved->index ? &saving->indexes[saved->index - 1].digest : &saved->manifest_digest;
+}
+
+static int add_index_entry(const struct saving *saving, const struct saved_image *saved,
+                           struct cf_json *list)
+{
+    const struct saved_index *index = saved->index ? &saving->indexes[saved->index - 1] : NULL;
     struct cf_json *entry =
-        descriptor(saved->media_type, &saved->manifest_digest, saved->manifest.len);
+        descriptor(index ? index->media_type : saved->media_type, top_digest(saving, saved),
+                   index ? index->text.len : saved->manifest.len);
     int r = entry ? 0 : -ENOMEM;
 
     if (r == 0 && saved->name[0]) {
@@ -205,7 +223,9 @@ static bool is_replaced(const struct saving *saving, const struct cf_json *entry
 
     for (size_t i = 0; i < saving->image_count; i++) {
         const struct saved_image *saved = &saving->images[i];
-        cf_digest_text(&saved->manifest_digest, text);
+        if (!cf_saving_is_top(saving, i))
+            continue;
+        cf_digest_text(top_digest(saving, saved), text);
         if (ref ? !strcmp(ref, saved->ref_name) : digest && !strcmp(digest, text))
             return true;
     }
@@ -227,7 +247,8 @@ int cf_saving_index(const struct saving *saving, const struct cf_json *old, stru
         if (!is_replaced(saving, entry))
             r = cf_json_append(list, cf_json_copy(entry));
     for (size_t i = 0; i < saving->image_count && r == 0; i++)
-        r = add_index_entry(&saving->images[i], list);
+        if (cf_saving_is_top(saving, i))
+            r = add_index_entry(saving, &saving->images[i], list);
     if (r < 0) {
         cf_json_free(list);
         return r;
@@ -288,12 +309,21 @@ int cf_save(struct cf_store *store, const char *path, const char *const *referen
     if (options->format == CF_ARCHIVE_OCI_DIR && !strcmp(path, "-"))
         return cf_fail(err, -EINVAL, "a directory cannot be written to standard output");
     for (size_t i = 0; i < count && r == 0; i++)
-        r = cf_saving_add_image(&saving, references[i], err);
+        r = cf_saving_add(&saving, references[i], options->platform, err);
+    if (r == 0 && plain && saving.index_count)
+        return cf_fail(
+            err, -EINVAL,
+            "a %s archive has one image for a name, and %s is an index of %zu: choose one "
+            "with --platform, or --format oci",
+            options->format == CF_ARCHIVE_DOCKER ? "docker" : "sealer",
+            saving.images[saving.indexes[0].first].name, saving.indexes[0].count);
     choose_ref_names(&saving);
     if (r == 0)
         r = cf_saving_layers(&saving, err);
     if (r == 0)
         r = cf_saving_manifests(&saving, err);
+    if (r == 0)
+        r = cf_saving_indexes(&saving, err);
     if (r == 0)
         r = options->format == CF_ARCHIVE_OCI_DIR ? cf_saving_write_dir(&saving, path, err)
                                                   : cf_saving_write_tar(&saving, path, err);

@@ -24,11 +24,22 @@ struct saved_layer {
 
 struct saved_image {
     struct cf_image *image;
-    char name[CF_TAGGED_SIZE];     /* "" for one that was given by its ID */
+    size_t index;                  /* 1 + the place of the index that lists it; 0: none */
+    char name[CF_TAGGED_SIZE];     /* "" for one that was given by its ID; an index's is here, too,
+                                    * at its first image */
     char ref_name[CF_TAGGED_SIZE]; /* what org.opencontainers.image.ref.name says; "" for nothing */
     const char *media_type;        /* of the manifest */
     struct cf_buf manifest, config;
     struct cf_digest manifest_digest;
+};
+
+/* An index; its images stand in its order among those of the saving. */
+struct saved_index {
+    struct cf_json *json;
+    struct cf_buf text; /* empty: to be made of json */
+    struct cf_digest digest;
+    const char *media_type;
+    size_t first, count;
 };
 
 struct saving {
@@ -36,6 +47,8 @@ struct saving {
     const struct cf_save_options *options;
     struct saved_image *images;
     size_t image_count;
+    struct saved_index *indexes;
+    size_t index_count;
     struct saved_layer *layers; /* ascending diff IDs, each once */
     size_t layer_count;
     uint64_t done, total; /* bytes for the progress */
@@ -43,12 +56,22 @@ struct saving {
 
 const struct saved_layer *cf_saving_layer(const struct saving *saving,
                                           const struct cf_digest *diff_id);
-/* The image that text means becomes one more of those to be saved. */
-int cf_saving_add_image(struct saving *saving, const char *text, struct cf_error *err);
+/* What text means becomes one more of those to be saved: an image, or an index with all its images;
+ * of it only those for the platforms (os/arch,...; NULL: all). */
+int cf_saving_add(struct saving *saving, const char *text, const char *platforms,
+                  struct cf_error *err);
+/* The image of that document (name: "" for none) at the end of the saving's. */
+int cf_saving_add_image(struct saving *saving, const struct cf_digest *manifest, const char *name,
+                        struct cf_error *err);
 /* Every layer of the images once, as its plain tar. */
 int cf_saving_collect(struct saving *saving, struct cf_error *err);
 /* The manifests for the forms that the layers have by now. */
 int cf_saving_manifests(struct saving *saving, struct cf_error *err);
+int cf_saving_manifest(struct saving *saving, struct saved_image *saved, struct cf_error *err);
+/* Then the indexes, of the manifests as they are by now. */
+int cf_saving_indexes(struct saving *saving, struct cf_error *err);
+/* Whether the image stands for itself, or is the first of an index. */
+bool cf_saving_is_top(const struct saving *saving, size_t image);
 void cf_saving_done(struct saving *saving);
 /* Works out digest and size of every layer's form. */
 int cf_saving_layers(struct saving *saving, struct cf_error *err);

@@ -82,6 +82,11 @@ static int write_blobs(struct saving *saving, int dir_fd, const char *path, stru
             r = write_blob(saving, blobs_fd, path, &saved->manifest_digest, saved->manifest.len,
                            NULL, &saved->manifest, err);
     }
+    for (size_t i = 0; i < saving->index_count && r == 0; i++) {
+        const struct saved_index *index = &saving->indexes[i];
+        r = write_blob(saving, blobs_fd, path, &index->digest, index->text.len, NULL, &index->text,
+                       err);
+    }
     return r;
 }
 

@@ -158,6 +158,8 @@ static void list_oci(struct output *output, const struct cf_buf *index, const st
         add_blob(output, &saved->image->config, &saved->config, NULL);
         add_blob(output, &saved->manifest_digest, &saved->manifest, NULL);
     }
+    for (size_t i = 0; i < saving->index_count; i++)
+        add_blob(output, &saving->indexes[i].digest, &saving->indexes[i].text, NULL);
 }
 
 static void list_docker(struct output *output, const struct cf_buf *manifest)
@@ -237,7 +239,8 @@ static int write_all(struct output *output, struct cf_error *err)
     struct cf_buf first cf_autobuf = CF_BUF_INIT, layout cf_autobuf = CF_BUF_INIT;
     const struct saving *saving = output->saving;
     struct member *members cf_autofree =
-        calloc(8 + 2 * (saving->layer_count + saving->image_count), sizeof(*members));
+        calloc(8 + 2 * (saving->layer_count + saving->image_count) + saving->index_count,
+               sizeof(*members));
     char *buffer cf_autofree = malloc(BUFFER_SIZE);
     bool docker = saving->options->format == CF_ARCHIVE_DOCKER;
     int r = members && buffer ? cf_buf_add_str(&layout, CF_OCI_LAYOUT_TEXT) : -ENOMEM;

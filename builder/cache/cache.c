@@ -10,8 +10,6 @@
 #include "origins.h"
 #include "place.h"
 
-#define PLATFORMS_MAX 16
-
 /* One image on its way. */
 struct item {
     const struct cf_scanned *scanned;
@@ -32,8 +30,8 @@ struct caching {
     struct cf_cache_result *result;
     struct archives archives;
     struct others others;
-    struct upstream *upstream; /* NULL: offline, or not needed yet */
-    struct cf_platform platforms[PLATFORMS_MAX];
+    struct upstream *upstream;     /* NULL: offline, or not needed yet */
+    struct cf_platform *platforms; /* heap */
     struct cf_registry_wish wish;
     struct wants wants;
     struct item *items; /* as many as the scan has images */
@@ -277,22 +275,16 @@ static int plan_all(struct caching *caching, const struct cf_image *image, struc
     return r < 0 ? r : join_plans(caching, plan, err);
 }
 
-/* "os/arch,os/arch": several. */
+/* "os/arch,os/arch": several; this machine's where none is asked for. */
 static int read_platforms(struct caching *caching, const char *text, struct cf_error *err)
 {
-    char *copy cf_autofree = strdup(text ? text : "");
-    char *rest = copy, *word;
-    size_t n = 0;
-    int r = 0;
+    size_t count = 0;
+    int r = cf_platforms_parse(text, &caching->platforms, &count, err);
 
-    if (!copy)
-        return cf_fail(err, -ENOMEM, "out of memory");
-    while (r == 0 && (word = strsep(&rest, ",")))
-        r = n == PLATFORMS_MAX
-                ? cf_fail(err, -E2BIG, "more than %d platforms are asked for", PLATFORMS_MAX)
-                : cf_platform_parse(word, &caching->platforms[n++], err);
+    if (r == 0 && count == 0)
+        cf_platform_host(&caching->platforms[count++]);
     caching->wish.platforms = caching->platforms;
-    caching->wish.platform_count = n;
+    caching->wish.platform_count = count;
     return r;
 }
 
@@ -315,6 +307,7 @@ static int plan_rootfs(struct cf_store *store, struct cf_rootfs *rootfs,
         cf_remote_close(caching.items[i].remote);
     }
     free(caching.items);
+    free(caching.platforms);
     cf_wants_done(&caching.wants);
     cf_archives_done(&caching.archives);
     cf_others_done(&caching.others);

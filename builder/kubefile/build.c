@@ -205,14 +205,15 @@ static int build_one(struct cf_store *store, const struct cf_kubefile *kubefile,
 }
 
 /* The name comes last: of the image, or of an index of them all. */
-static int publish(struct cf_store *store, const char *tagged, struct cf_image *const *images,
+static int publish(struct cf_store *store, const char *tagged, struct cf_image **images,
                    size_t count, struct cf_error *err)
 {
-    struct cf_digest index;
     if (count == 1)
         return cf_name_set(store, tagged, &images[0]->manifest, err);
-    int r = cf_index_put(store, (const struct cf_image *const *)images, count, &index, err);
-    return r < 0 ? r : cf_name_set(store, tagged, &index, err);
+    int r =
+        cf_index_put(store, (const struct cf_image *const *)images, count, &images[0]->index, err);
+    images[0]->has_index = r == 0;
+    return r < 0 ? r : cf_name_set(store, tagged, &images[0]->index, err);
 }
 
 int cf_build(struct cf_store *store, const struct cf_kubefile *kubefile, const char *context_dir,

@@ -29,23 +29,30 @@ static int set_copy(struct cf_json *object, const char *key, const struct cf_jso
 }
 
 struct names {
+    struct cf_store *store;
     const struct cf_digest *manifest;
     struct cf_json *list;
 };
 
-static int add_name(const char *name, const struct cf_digest *manifest, void *context)
+/* The names of the image, and those of indexes that list it. */
+static int add_name(const char *name, const struct cf_digest *document, void *context)
 {
     struct names *names = context;
+    struct cf_digest *listed cf_autofree = NULL;
+    size_t count = 0;
+    bool has = cf_digest_equal(document, names->manifest);
 
-    return cf_digest_equal(manifest, names->manifest)
-               ? cf_json_append(names->list, cf_json_new_string(name))
-               : 0;
+    if (!has && cf_index_list(names->store, document, &listed, &count, NULL) == -ENOMEM)
+        return -ENOMEM;
+    for (size_t i = 0; i < count && !has; i++)
+        has = cf_digest_equal(&listed[i], names->manifest);
+    return has ? cf_json_append(names->list, cf_json_new_string(name)) : 0;
 }
 
 static int set_names(struct cf_store *store, const struct cf_image *image, struct cf_json *json,
                      struct cf_error *err)
 {
-    struct names names = {.manifest = &image->manifest, .list = cf_json_array()};
+    struct names names = {store, &image->manifest, cf_json_array()};
     int r = names.list ? cf_name_each(store, add_name, &names, err)
                        : cf_fail(err, -ENOMEM, "out of memory");
 
@@ -54,6 +61,49 @@ static int set_names(struct cf_store *store, const struct cf_image *image, struc
         return r;
     }
     return cf_json_set(json, "Names", names.list);
+}
+
+/* An image of an index, as its own config says what it is. */
+static int add_of_index(struct cf_store *store, const struct cf_digest *manifest,
+                        struct cf_json *list, struct cf_error *err)
+{
+    static const char *const fields[][2] = {
+        {"Os", "os"}, {"Architecture", "architecture"}, {"Variant", "variant"}};
+    struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
+    struct cf_json *json = cf_json_object();
+    int r = cf_image_load(store, manifest, &image, err);
+
+    if (r == 0)
+        r = set_digest(json, "Id", &image->config);
+    if (r == 0)
+        r = set_digest(json, "Digest", manifest);
+    for (size_t i = 0; i < CF_COUNT(fields) && r == 0; i++)
+        r = set_text(json, fields[i][0], cf_json_get_string(image->config_json, fields[i][1]));
+    if (r < 0) {
+        cf_json_free(json);
+        return r;
+    }
+    return cf_json_append(list, json);
+}
+
+/* The index that was looked for, with all its images. */
+static int set_index(struct cf_store *store, const struct cf_image *image, struct cf_json *json,
+                     struct cf_error *err)
+{
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
+    int r = cf_json_set(json, "Index", cf_json_object());
+    struct cf_json *index = r == 0 ? cf_json_edit(json, "Index") : NULL;
+
+    if (r == 0)
+        r = cf_index_list(store, &image->index, &list, &count, err);
+    if (r == 0)
+        r = set_digest(index, "Digest", &image->index);
+    if (r == 0)
+        r = cf_json_set(index, "Images", cf_json_array());
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = add_of_index(store, &list[i], cf_json_edit(index, "Images"), err);
+    return r;
 }
 
 static int add_form(struct cf_json *list, const struct cf_layer_form *form)
@@ -183,6 +233,8 @@ static int set_identity(struct cf_store *store, const struct cf_image *image, st
         r = set_digest(json, "Digest", &image->manifest);
     if (r == 0)
         r = set_text(json, "MediaType", cf_json_get_string(image->manifest_json, "mediaType"));
+    if (r == 0 && image->has_index)
+        r = set_index(store, image, json, err);
     if (r == 0)
         r = set_names(store, image, json, err);
     for (size_t i = 0; i < CF_COUNT(fields) && r == 0; i++)

@@ -83,6 +83,50 @@ int cf_platform_parse(const char *text, struct cf_platform *ret_platform, struct
     return 0;
 }
 
+static bool is_listed(const struct cf_platform *list, size_t count, const struct cf_platform *one)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(list[i].os, one->os) && !strcmp(list[i].architecture, one->architecture) &&
+            !strcmp(list[i].variant, one->variant))
+            return true;
+    return false;
+}
+
+int cf_platforms_parse(const char *text, struct cf_platform **ret_platforms, size_t *ret_count,
+                       struct cf_error *err)
+{
+    char *copy cf_autofree = strdup(text ? text : "");
+    struct cf_platform *list cf_autofree = calloc(CF_PLATFORMS_MAX, sizeof(*list));
+    char *rest = copy, *word;
+    size_t count = 0;
+
+    if (!copy || !list)
+        return cf_fail(err, -ENOMEM, "out of memory");
+    while (*copy && (word = strsep(&rest, ","))) {
+        struct cf_platform one;
+        if (!*word)
+            return cf_fail(err, -EINVAL, "%s is no list of platforms: os/arch,os/arch is meant",
+                           CF_QUOTE(text));
+        int r = cf_platform_parse(word, &one, err);
+        if (r < 0)
+            return r;
+        if (is_listed(list, count, &one))
+            continue;
+        if (count == CF_PLATFORMS_MAX)
+            return cf_fail(err, -E2BIG, "more than %d platforms are asked for", CF_PLATFORMS_MAX);
+        list[count++] = one;
+    }
+    *ret_platforms = CF_TAKE(list);
+    *ret_count = count;
+    return 0;
+}
+
+bool cf_platform_serves(const struct cf_platform *wanted, const char *os, const char *architecture)
+{
+    return !os || !architecture ||
+           (!strcmp(os, wanted->os) && !strcmp(architecture, wanted->architecture));
+}
+
 void cf_platform_text(const struct cf_platform *platform, char ret_text[CF_PLATFORM_TEXT_SIZE])
 {
     snprintf(ret_text, CF_PLATFORM_TEXT_SIZE, "%s/%s%s%s", platform->os, platform->architecture,

@@ -67,6 +67,23 @@ int cf_image_load(struct cf_store *store, const struct cf_digest *manifest,
     return r < 0 ? cf_fail_in(err, r, "image %s", name) : 0;
 }
 
+int cf_image_load_any(struct cf_store *store, const struct cf_digest *document,
+                      struct cf_image **ret_image, struct cf_error *err)
+{
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
+    int r = cf_image_load(store, document, ret_image, err);
+
+    if (r != -ENOENT || cf_index_list(store, document, &list, &count, NULL) < 0 || count == 0)
+        return r;
+    r = cf_image_load(store, &list[0], ret_image, err);
+    if (r == 0) {
+        (*ret_image)->has_index = true;
+        (*ret_image)->index = *document;
+    }
+    return r;
+}
+
 int cf_image_tree(struct cf_store *store, const struct cf_image *image, struct cf_tree **ret_tree,
                   int *ret_fd, struct cf_error *err)
 {
@@ -155,6 +172,13 @@ static const char *id_digits(const char *text)
     return len >= PREFIX_MIN && len <= 64 && cf_is_hex(text, len) ? text : NULL;
 }
 
+static bool is_index(struct cf_store *store, const struct cf_digest *digest)
+{
+    struct cf_digest *list cf_autofree = NULL;
+    size_t count = 0;
+    return cf_index_list(store, digest, &list, &count, NULL) == 0 && list;
+}
+
 static int resolve_id(struct cf_store *store, const char *digits, struct cf_digest *ret_manifest,
                       struct cf_error *err)
 {
@@ -165,9 +189,10 @@ static int resolve_id(struct cf_store *store, const char *digits, struct cf_dige
         return r;
     if (search.ambiguous)
         return cf_fail(err, -ENOTUNIQ, "'%s' is the beginning of more than one image ID", digits);
-    if (!search.found)
+    if (search.found)
+        *ret_manifest = search.manifest;
+    else if (cf_digest_parse_hex(digits, ret_manifest) < 0 || !is_index(store, ret_manifest))
         return -ENOENT;
-    *ret_manifest = search.manifest;
     return 0;
 }
 
@@ -222,8 +247,8 @@ int cf_image_resolve(struct cf_store *store, const char *text, struct cf_digest 
     return r;
 }
 
-static int resolve(struct cf_store *store, const char *text, struct cf_digest *ret_manifest,
-                   struct cf_error *err)
+int cf_image_digest(struct cf_store *store, const char *text, struct cf_digest *ret_manifest,
+                    struct cf_error *err)
 {
     int r = cf_image_resolve(store, text, ret_manifest, NULL, err);
     if (r != -ENOTUNIQ)
@@ -237,7 +262,7 @@ int cf_image_find(struct cf_store *store, const char *text, struct cf_image **re
                   struct cf_error *err)
 {
     struct cf_digest manifest;
-    int r = resolve(store, text, &manifest, err);
+    int r = cf_image_digest(store, text, &manifest, err);
     return r < 0 ? r : cf_image_load(store, &manifest, ret_image, err);
 }
 
@@ -248,7 +273,7 @@ int cf_image_find_platform(struct cf_store *store, const char *text,
     struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
     struct cf_digest manifest;
     char wanted[CF_PLATFORM_TEXT_SIZE];
-    int r = resolve(store, text, &manifest, err);
+    int r = cf_image_digest(store, text, &manifest, err);
 
     if (r == 0 && (r = load_platform(store, &manifest, platform, &image, err)) < 0)
         return cf_fail_in(err, r, "%s", text);
@@ -256,8 +281,7 @@ int cf_image_find_platform(struct cf_store *store, const char *text,
         return r;
     const char *os = cf_json_get_string(image->config_json, "os");
     const char *architecture = cf_json_get_string(image->config_json, "architecture");
-    if (platform && !image->has_index && os && architecture &&
-        (strcmp(os, platform->os) != 0 || strcmp(architecture, platform->architecture) != 0)) {
+    if (platform && !image->has_index && !cf_platform_serves(platform, os, architecture)) {
         cf_platform_text(platform, wanted);
         return cf_fail(err, -ENOENT, "%s is for %s/%s, not for %s", text, os, architecture, wanted);
     }

@@ -72,6 +72,15 @@ static int describe(struct list *list, struct listed *listed, const struct cf_im
     if (cf_image_load(list->store, &image->manifest, &whole, NULL) < 0)
         return 0; /* shown without what is lost; fsck tells */
     const char *created = cf_json_get_string(whole->config_json, "created");
+    const char *os = cf_json_get_string(whole->config_json, "os");
+    const char *architecture = cf_json_get_string(whole->config_json, "architecture");
+    const char *variant = cf_json_get_string(whole->config_json, "variant");
+    if (os && architecture &&
+        asprintf(&listed->entry.platform, "%s/%s%s%s", os, architecture, variant ? "/" : "",
+                 variant ? variant : "") < 0) {
+        listed->entry.platform = NULL;
+        return -ENOMEM;
+    }
     if (!created)
         return 0;
     listed->created = created_ns(created);
@@ -171,6 +180,7 @@ static void free_entry(struct cf_image_entry *entry)
         free(entry->names[i]);
     free(entry->names);
     free(entry->created);
+    free(entry->platform);
 }
 
 int cf_image_list(struct cf_store *store, struct cf_image_entry **ret_entries, size_t *ret_count,

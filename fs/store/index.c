@@ -62,8 +62,10 @@ static void add_platforms(const struct cf_json *index, struct cf_buf *text)
         const struct cf_json *platform = cf_json_get(item, "platform");
         const char *os = cf_json_get_string(platform, "os");
         const char *architecture = cf_json_get_string(platform, "architecture");
-        (void)cf_buf_printf(text, "%s%s/%s", text->len ? ", " : "", os ? os : "?",
-                            architecture ? architecture : "?");
+        const char *variant = cf_json_get_string(platform, "variant");
+        (void)cf_buf_printf(text, "%s%s/%s%s%s", text->len ? ", " : "", os ? os : "?",
+                            architecture ? architecture : "?", variant ? "/" : "",
+                            variant ? variant : "");
     }
 }
 
@@ -86,8 +88,9 @@ int cf_index_choose(const struct cf_json *index, const struct cf_platform *platf
         return 0;
     cf_platform_text(&wanted, text);
     add_platforms(index, &has);
-    return cf_fail(err, -ENOENT, "there is no image for %s in it, only for %s", text,
-                   has.len ? has.data : "none");
+    return cf_fail(err, -ENOENT,
+                   "there is no image for %s in it, only for %s (`cloudfs images` tells their IDs)",
+                   text, has.len ? has.data : "none");
 }
 
 static int set_platform(struct cf_json *entry, const struct cf_image *image)

@@ -16,12 +16,14 @@
 #include <cloudfs/store.h>
 
 struct cf_loaded {
-    char *name; /* reference it got, or NULL */
-    struct cf_image *image;
+    char *name;             /* reference it got, or NULL */
+    struct cf_image *image; /* has_index: an index was loaded, and this is one of its images */
 };
 struct cf_load_options {
     const char *name;     /* -t: for the only image of the archive; NULL: the names it carries */
-    const char *platform; /* os/arch[/variant] to choose from an index; NULL: this machine's */
+    const char *platform; /* os/arch[/variant] to choose from an index; of several, with commas,
+                           * an index is kept; NULL: this machine's */
+    bool all_platforms;   /* without that: an index is kept, with all its images */
     unsigned jobs;        /* layers read at once; 0: by the number of cores, 2 at most per core */
     cf_progress_fn *progress;
     void *progress_context;
@@ -63,6 +65,7 @@ enum cf_archive_format {
 };
 struct cf_save_options {
     enum cf_archive_format format;
+    const char *platform; /* of indexes only these images: os/arch,...; NULL: all */
     bool has_compression; /* else plain tars, whose digests are the diff IDs */
     enum cf_compression compression;
     int level;

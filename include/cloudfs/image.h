@@ -47,10 +47,17 @@ struct cf_image {
  */
 int cf_image_find(struct cf_store *store, const char *text, struct cf_image **ret_image,
                   struct cf_error *err);
+/* The document that text means, which may be an index without an image for this machine. */
+int cf_image_digest(struct cf_store *store, const char *text, struct cf_digest *ret_document,
+                    struct cf_error *err);
 /* Of an index: the image for this machine, or the only one. */
 int cf_image_load(struct cf_store *store, const struct cf_digest *manifest,
                   struct cf_image **ret_image, struct cf_error *err);
-/* The same for a platform (NULL: as above): -ENOENT with a line where there is none for it. */
+/* The same, and where an index has none for this machine its first one: for showing. */
+int cf_image_load_any(struct cf_store *store, const struct cf_digest *document,
+                      struct cf_image **ret_image, struct cf_error *err);
+/* As cf_image_find, for a platform (NULL: as above): -ENOENT with a line where there is none for
+ * it. */
 struct cf_platform;
 int cf_image_find_platform(struct cf_store *store, const char *text,
                            const struct cf_platform *platform, struct cf_image **ret_image,
@@ -102,8 +109,9 @@ struct cf_image_entry {
     struct cf_digest manifest, config;
     char **names; /* may be empty */
     size_t name_count;
-    char *created; /* RFC 3339 text of the config, or NULL */
-    uint64_t size; /* bytes of content of its merged layers, as their manifests say */
+    char *created;  /* RFC 3339 text of the config, or NULL */
+    char *platform; /* "linux/arm64/v8" of the config; NULL where it does not say */
+    uint64_t size;  /* bytes of content of its merged layers, as their manifests say */
 };
 int cf_image_list(struct cf_store *store, struct cf_image_entry **ret_entries, size_t *ret_count,
                   struct cf_error *err);

@@ -20,6 +20,12 @@ struct cf_platform {
 void cf_platform_host(struct cf_platform *ret_platform);
 /* "os/arch" or "os/arch/variant"; NULL or "": this machine's. -EINVAL with one line. */
 int cf_platform_parse(const char *text, struct cf_platform *ret_platform, struct cf_error *err);
+/* "os/arch,os/arch/variant": each once, a heap array. NULL or "": none. -EINVAL, -E2BIG. */
+#define CF_PLATFORMS_MAX 64
+int cf_platforms_parse(const char *text, struct cf_platform **ret_platforms, size_t *ret_count,
+                       struct cf_error *err);
+/* Whether an image that says what it is for (strings of its config; NULL: says nothing) serves. */
+bool cf_platform_serves(const struct cf_platform *wanted, const char *os, const char *architecture);
 /* "os/arch[/variant]" to a buffer of CF_PLATFORM_TEXT_SIZE. */
 #define CF_PLATFORM_TEXT_SIZE 98
 void cf_platform_text(const struct cf_platform *platform, char ret_text[CF_PLATFORM_TEXT_SIZE]);

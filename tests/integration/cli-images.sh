@@ -43,7 +43,7 @@ eq "$("$CLOUDFS" images kube:v3 | wc -l)" 1
 eq "$("$CLOUDFS" images ube | wc -l)" 1
 eq "$("$CLOUDFS" images -q kube)" "$id"
 eq "$("$CLOUDFS" images --names)" "$("$CLOUDFS" images --json >out; json out '"\n".join(n for i in d for n in i["Names"])')"
-eq "$(json out 'sorted(d[0])')" "['Created', 'Digest', 'Id', 'Names', 'Size']"
+eq "$(json out 'sorted(d[0])')" "['Created', 'Digest', 'Id', 'Names', 'Platform', 'Size']"
 eq "$(json out '[i["Created"] for i in d]')" "['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z']"
 eq "$(json out 'sorted(i["Id"] for i in d) == sorted(["'"$id"'", "'"$id2"'"])')" true
 
