@@ -240,6 +240,8 @@ int cli_build(struct cli *cli, int argc, char **argv)
         {0, "ignore", "PATTERN", CLI_LIST, &w.ignore, "container images to leave out (repeatable)"},
         {0, "domain-prefix", NULL, CLI_FLAG, &w.images.domain_prefix,
          "keep the registry in their names: quay.io/a/b"},
+        {0, "strict", NULL, CLI_FLAG, &w.build.strict,
+         "make nothing where `check` would find something"},
         {0, "offline", NULL, CLI_FLAG, &w.offline, "ask no network"},
         CLI_REGISTRY_OPTIONS(w.registry),
         CLI_IMAGE_OPTIONS(w.image),

@@ -181,6 +181,9 @@ void cli_set_identity(struct cf_json *json, const struct cf_image *image);
 /* The ID of an image that was made (of an index: its digest); with --json its manifest's digest and
  * name too. */
 int cli_put_image(const struct cli *cli, const struct cf_image *image, const char *name);
+/* What a check found, as warnings. */
+struct cf_check_result;
+void cli_warn_findings(const struct cli *cli, const struct cf_check_result *result);
 /* Flushes stdout: CLI_OK, or CLI_FAILED with a line when it could not all be written. */
 int cli_finish(int status);
 

@@ -2,6 +2,10 @@
 #include "cli.h"
 #include "commands.h"
 
+#include <cloudfs/check.h>
+
+#include <errno.h>
+
 struct cf_json *cli_changes_json(const struct cf_changes *changes)
 {
     struct cf_json *list = cf_json_array();
@@ -44,7 +48,31 @@ static void put_changes(const struct cf_changes *changes)
         printf("%c %s\n", changes->list[i].kind, changes->list[i].path);
 }
 
-static int commit(struct cli *cli, const char *where, const struct cf_commit_options *options)
+struct looking {
+    const struct cli *cli;
+    struct cf_store *store;
+    bool strict;
+};
+
+/* What is wrong with the files of the new layer. */
+static int look(void *context, const struct cf_image *base, const struct cf_layer_info *layer,
+                struct cf_error *err)
+{
+    const struct looking *looking = context;
+    const struct cf_check_options options = {0};
+    struct cf_check_result found cf_cleanup(cf_check_result_done) = {0};
+    int r = cf_check_layer(looking->store, base, &layer->diff_id, &options, &found, err);
+
+    if (r < 0)
+        return r;
+    cli_warn_findings(looking->cli, &found);
+    return looking->strict && found.count
+               ? cf_fail(err, -EINVAL, "--strict: %zu findings, nothing is committed", found.count)
+               : 0;
+}
+
+static int commit(struct cli *cli, const char *where, bool strict,
+                  struct cf_commit_options *options)
 {
     struct cf_error err = {0};
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
@@ -52,6 +80,9 @@ static int commit(struct cli *cli, const char *where, const struct cf_commit_opt
     struct cf_commit_result result = {0};
     if (cli_mount_open(cli, where, &store, &mount, &err) < 0)
         return cli_failed(&err);
+    struct looking looking = {cli, store, strict};
+    options->look = look;
+    options->look_context = &looking;
     cli_progress_start(cli);
     int r = cf_commit(store, mount, options, &result, &err);
     cli_progress_end();
@@ -72,12 +103,14 @@ int cli_commit(struct cli *cli, int argc, char **argv)
 {
     struct cli_image_options image = {0};
     struct cf_commit_options commit_options = {.progress = cli_progress};
+    bool strict = false;
     const struct cli_option options[] = {
         {'t', "tag", "REF", CLI_STRING, &commit_options.name, "name of the new image (needed)"},
         CLI_IMAGE_OPTIONS(image),
         {0, "squash", NULL, CLI_FLAG, &commit_options.squash, "one layer of everything"},
         {0, "dry-run", NULL, CLI_FLAG, &commit_options.dry_run,
          "only list what would be committed"},
+        {0, "strict", NULL, CLI_FLAG, &strict, "make nothing where `check` would find something"},
         {0, "advance", NULL, CLI_FLAG, &commit_options.advance,
          "go on from the new image, with no changes left"},
         {0},
@@ -88,7 +121,7 @@ int cli_commit(struct cli *cli, int argc, char **argv)
     if (status < 0)
         status = cli_image_options(cli, &image, &commit_options.image);
     if (status < 0)
-        status = commit(cli, argc ? argv[0] : NULL, &commit_options);
+        status = commit(cli, argc ? argv[0] : NULL, strict, &commit_options);
     cli_image_options_done(&image);
     return cli_finish(status);
 }

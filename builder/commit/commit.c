@@ -344,6 +344,8 @@ static int create(struct commit *commit, struct cf_commit_result *result, struct
     if (r == 0 && changed)
         r = make_layer(commit, &layer.info, err);
     result->layer = layer.info;
+    if (r == 0 && changed && options->look)
+        r = options->look(options->look_context, commit->base, &layer.info, err);
     if (r < 0 || options->layer_only)
         return r;
     if (options->squash)

@@ -58,16 +58,35 @@ int cf_rootfs_open_dir(const char *path, struct cf_rootfs **ret_rootfs, struct c
 int cf_rootfs_open_image(struct cf_store *store, const struct cf_image *image,
                          struct cf_rootfs **ret_rootfs, struct cf_error *err)
 {
+    return cf_rootfs_open_layers(store, image->diff_ids, image->layer_count, ret_rootfs, err);
+}
+
+int cf_rootfs_open_layers(struct cf_store *store, const struct cf_digest *diff_ids, size_t count,
+                          struct cf_rootfs **ret_rootfs, struct cf_error *err)
+{
     struct cf_rootfs *rootfs cf_cleanup(cf_rootfs_close_ptr) = rootfs_new(err);
 
     if (!rootfs)
         return -ENOMEM;
     rootfs->store = store;
-    int r = cf_image_tree(store, image, &rootfs->tree, NULL, err);
-    if (r < 0)
-        return r;
-    *ret_rootfs = CF_TAKE(rootfs);
-    return 0;
+    int r = cf_store_merged_tree(store, diff_ids, count, &rootfs->tree, NULL, err);
+    if (r == 0)
+        *ret_rootfs = CF_TAKE(rootfs);
+    return r;
+}
+
+int cf_rootfs_open_layer(struct cf_store *store, const struct cf_digest *diff_id,
+                         struct cf_rootfs **ret_rootfs, struct cf_error *err)
+{
+    struct cf_rootfs *rootfs cf_cleanup(cf_rootfs_close_ptr) = rootfs_new(err);
+
+    if (!rootfs)
+        return -ENOMEM;
+    rootfs->store = store;
+    int r = cf_layer_tree(store, diff_id, &rootfs->tree, err);
+    if (r == 0)
+        *ret_rootfs = CF_TAKE(rootfs);
+    return r;
 }
 
 struct walking {
@@ -279,4 +298,44 @@ bool cf_rootfs_has(struct cf_rootfs *rootfs, const char *path)
                cf_tree_inode(rootfs->tree, nid, &inode) == 0 && S_ISREG(inode.mode);
     int fd cf_autoclose = cf_open_beneath(rootfs->fd, path, O_PATH, 0);
     return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int look_in_tree(const struct cf_tree *tree, const char *path, mode_t *ret_mode,
+                        struct cf_buf *ret_target)
+{
+    struct cf_inode inode;
+    const char *target = NULL;
+    uint64_t nid = 0;
+    size_t len = 0;
+    int r = cf_tree_walk(tree, path, &nid);
+
+    if (r == 0)
+        r = cf_tree_inode(tree, nid, &inode);
+    if (r < 0)
+        return r == -ENOTDIR || r == -ELOOP ? -ENOENT : r;
+    *ret_mode = inode.mode;
+    if (!S_ISLNK(inode.mode) || !ret_target)
+        return 0;
+    r = cf_tree_readlink(tree, nid, &target, &len);
+    return r < 0 ? r : cf_buf_add(ret_target, target, len);
+}
+
+int cf_rootfs_look(struct cf_rootfs *rootfs, const char *path, mode_t *ret_mode,
+                   struct cf_buf *ret_target)
+{
+    char target[CF_SYMLINK_MAX + 1];
+    struct stat st;
+
+    if (rootfs->tree)
+        return look_in_tree(rootfs->tree, path, ret_mode, ret_target);
+    int fd cf_autoclose = cf_open_beneath(rootfs->fd, *path ? path : ".", O_PATH | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV ? -ENOENT : fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    *ret_mode = st.st_mode;
+    if (!S_ISLNK(st.st_mode) || !ret_target)
+        return 0;
+    ssize_t len = readlinkat(fd, "", target, sizeof(target));
+    return len < 0 ? -errno : cf_buf_add(ret_target, target, (size_t)len);
 }

@@ -108,7 +108,7 @@ function __cloudfs_operand -S
             __fish_complete_directories (commandline -ct)
         case images:0 'tag:*' 'merge:*' 'rmi:*' history:0 blame:0 'save:*' 'push:*' pull:0 mount:0 diff:1
             command cloudfs $root images --names 2>/dev/null
-        case inspect:0 diff:0 scan:0 cache:0 override:0 kubeadm:0 df:0
+        case inspect:0 diff:0 scan:0 cache:0 override:0 kubeadm:0 check:0 df:0
             command cloudfs $root images --names 2>/dev/null
             command cloudfs $root mount -q 2>/dev/null
             __fish_complete_directories (commandline -ct)

@@ -52,7 +52,9 @@ static size_t skip_space(const char *text, size_t at, size_t len)
     return at;
 }
 
-int cf_json_parse(const void *data, size_t len, struct cf_json **ret_json, struct cf_error *err)
+/* *ret_at gets where it went wrong. */
+static int parse(const void *data, size_t len, struct cf_json **ret_json, size_t *ret_at,
+                 struct cf_error *err)
 {
     /* A copy with a NUL that counts: libcjson before 1.7.18 reads one byte too far without. */
     struct cf_buf copy cf_autobuf = CF_BUF_INIT;
@@ -65,6 +67,7 @@ int cf_json_parse(const void *data, size_t len, struct cf_json **ret_json, struc
         return cf_fail(err, -EINVAL, "not JSON that cloudfs reads: it holds a NUL character");
     cJSON *value = cJSON_ParseWithLengthOpts(copy.data, len + 1, &end, 0);
     size_t at = end ? (size_t)(end - copy.data) : 0;
+    *ret_at = at < len ? at : len;
     if (!value)
         return cf_fail(err, -EINVAL, "not JSON: something is wrong near byte %zu of %zu",
                        at < len ? at : len, len);
@@ -74,6 +77,21 @@ int cf_json_parse(const void *data, size_t len, struct cf_json **ret_json, struc
     }
     *ret_json = wrap(value);
     return 0;
+}
+
+int cf_json_parse(const void *data, size_t len, struct cf_json **ret_json, struct cf_error *err)
+{
+    size_t at = 0;
+    return parse(data, len, ret_json, &at, err);
+}
+
+int cf_json_check(const void *data, size_t len, size_t *ret_at, struct cf_error *err)
+{
+    struct cf_json *json cf_cleanup(cf_json_free_ptr) = NULL;
+    size_t at = 0;
+    int r = parse(data, len, &json, &at, err);
+    *ret_at = at;
+    return r;
 }
 
 void cf_json_free(struct cf_json *json)

@@ -51,6 +51,7 @@ struct cf_build_options {
                 struct cf_image **ret_image, struct cf_error *err);
     void *pull_context;
     bool pull_always;
+    bool strict;  /* what the check of the new files finds is a failure, not a warning */
     bool offline; /* sources of COPY that are on the network cannot be had */
 };
 

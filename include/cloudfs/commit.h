@@ -81,6 +81,11 @@ struct cf_commit_options {
      * mounted again for that; where it is in use, the commit is made all the same (the result is
      * set), and -EBUSY tells that it was not advanced. */
     bool advance;
+    /* Told of the new layer before there is an image of it (not where nothing changed): what it
+     * returns below 0 ends the commit, and nothing is published. */
+    int (*look)(void *context, const struct cf_image *base, const struct cf_layer_info *layer,
+                struct cf_error *err);
+    void *look_context;
     cf_progress_fn *progress;
     void *progress_context;
 };

@@ -18,6 +18,8 @@ struct cf_json; /* a value; owned by its parent, or by the caller while it has n
 
 /* The one document that fills len bytes (trailing white space allowed); -EINVAL otherwise. */
 int cf_json_parse(const void *data, size_t len, struct cf_json **ret_json, struct cf_error *err);
+/* Where a text stops to be one: -EINVAL with the byte in *ret_at, 0 where it is one. */
+int cf_json_check(const void *data, size_t len, size_t *ret_at, struct cf_error *err);
 void cf_json_free(struct cf_json *json);
 CF_DEFINE_CLEANUP(struct cf_json *, cf_json_free)
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <cloudfs/buf.h>
 #include <cloudfs/digest.h>
 #include <cloudfs/error.h>
 #include <cloudfs/image.h>
@@ -21,6 +22,12 @@ struct cf_rootfs;
 int cf_rootfs_open_dir(const char *path, struct cf_rootfs **ret_rootfs, struct cf_error *err);
 /* store is borrowed, image is needed no longer than this call. */
 int cf_rootfs_open_image(struct cf_store *store, const struct cf_image *image,
+                         struct cf_rootfs **ret_rootfs, struct cf_error *err);
+/* Of layers, bottom first, one on top of the other; or one layer's own files alone (whiteouts are
+ * character devices 0:0). */
+int cf_rootfs_open_layers(struct cf_store *store, const struct cf_digest *diff_ids, size_t count,
+                          struct cf_rootfs **ret_rootfs, struct cf_error *err);
+int cf_rootfs_open_layer(struct cf_store *store, const struct cf_digest *diff_id,
                          struct cf_rootfs **ret_rootfs, struct cf_error *err);
 void cf_rootfs_close(struct cf_rootfs *rootfs);
 CF_DEFINE_CLEANUP(struct cf_rootfs *, cf_rootfs_close)
@@ -59,5 +66,9 @@ int cf_rootfs_read(struct cf_rootfs *rootfs, const char *path, size_t max, struc
                    struct cf_error *err);
 /* Whether there is a regular file of that path. */
 bool cf_rootfs_has(struct cf_rootfs *rootfs, const char *path);
+/* What is at a path, "" for the root; no symlink is followed: -ENOENT. ret_target (may be NULL)
+ * gets a symlink's target appended. */
+int cf_rootfs_look(struct cf_rootfs *rootfs, const char *path, mode_t *ret_mode,
+                   struct cf_buf *ret_target);
 
 #endif

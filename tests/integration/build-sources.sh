@@ -158,7 +158,7 @@ done
 printf 'kind: Plugin\nspec: {type: LABEL}\n' >ctx/shell.yaml
 fails_with 1 'plugins/shell.yaml:1: the Plugin has no spec.action' build plugin:2
 printf 'kind: [\n' >ctx/shell.yaml
-fails_with 1 'plugins/shell.yaml: line [12]' build plugin:2
+fails_with 1 'plugins/shell.yaml:[12]: this is no YAML' build plugin:2
 plugin Plugin LABEL PreInit 192.168.0.1-192.168.0.9,10.0.0.1
 echo wrong >ctx/other
 kubefile 'FROM plugin:1' 'COPY other etc/'

@@ -71,6 +71,9 @@ wrong "too many arguments: 'b'" kubeadm a b
 wrong 'it needs --apply' kubeadm a:b -t c:d
 wrong '--tag needs REF' kubeadm a:b --apply --tag
 wrong '--set needs FILE:PATH=VALUE' override a:b --set
+wrong "there is no rule 'all'" check --ignore all
+wrong "--platform: 'amd64' is not OS/ARCH" check --platform amd64
+wrong "too many arguments: 'b'" check a b
 wrong 'mount point is missing' mount a
 wrong "too many arguments: 'c'" mount a b c
 wrong 'takes at most a mount point' mount --resume 12 a b
