@@ -387,10 +387,11 @@ int cf_image_create(struct cf_store *store, const struct cf_image *base,
         r = cf_blob_put(store, config.data, config.len, &digest, err);
     if (r == 0)
         r = cf_blob_put(store, manifest.data, manifest.len, &digest, err);
-    if (r == 0)
-        r = cf_store_sync(store, err);
+    /* A name makes durable what it stands for. */
     if (r == 0 && name)
         r = cf_name_set(store, tagged, &digest, err);
+    else if (r == 0 && !options->unsynced)
+        r = cf_store_sync(store, err);
     if (r < 0)
         return explain(err, r);
     *ret_image = CF_TAKE(image);

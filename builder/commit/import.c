@@ -84,15 +84,17 @@ int cf_import(struct cf_store *store, const char *source, const struct cf_import
     struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
     struct cf_tree *tree cf_cleanup(cf_tree_close_ptr) = NULL;
     char tagged[CF_TAGGED_SIZE];
+    struct cf_image_options said = options->image;
     int r = options->name ? cf_reference_tagged(options->name, tagged, err) : 0;
 
+    said.unsynced = options->name != NULL;
     if (r == 0 && options->base)
         r = cf_image_find(store, options->base, &base, err);
     if (r == 0)
         r = import_layer(store, source, options, &layer.info, err);
     /* The name comes last, when the first mount would find everything. */
     if (r == 0)
-        r = cf_image_create(store, base, &layer, 1, &options->image, NULL, &image, err);
+        r = cf_image_create(store, base, &layer, 1, &said, NULL, &image, err);
     if (r == 0)
         r = cf_image_tree(store, image, &tree, NULL, err);
     if (r == 0 && options->name)

@@ -158,6 +158,7 @@ static int fill_saying(struct cf_build *build, struct saying *say, struct cf_err
     if (r < 0)
         return r;
     say->options = build->image;
+    say->options.unsynced = true; /* its name follows */
     say->run = cf_json_object();
     r = say->run ? 0 : -ENOMEM;
     if (r == 0 && build->env.count)

@@ -129,8 +129,10 @@ static int mount_rootfs(struct running *run, struct cf_error *err)
     char *point cf_autofree = NULL;
     const struct cf_mount_options options = {.reference = text, .options = "nodev"};
     struct cf_mount_options mount = options;
-    int r = cf_image_create(build->store, build->base, build->layers, build->layer_count,
-                            &build->image, NULL, &run->image, err);
+    struct cf_image_options image = build->image;
+    image.unsynced = true; /* it is gone when RUN is done */
+    int r = cf_image_create(build->store, build->base, build->layers, build->layer_count, &image,
+                            NULL, &run->image, err);
 
     if (r < 0)
         return r;

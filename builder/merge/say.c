@@ -30,19 +30,38 @@ static size_t add_pairs(const struct cf_json *object, struct cf_key_value *pairs
     return n;
 }
 
+/* The labels of one, but for those that are no news. */
+static int add_labels(const struct cf_image *const *images, size_t which,
+                      struct cf_key_value *pairs, size_t *n)
+{
+    const struct cf_json *labels = config_of(images[which], "Labels");
+    for (const struct cf_json *item = cf_json_first(labels); item; item = cf_json_next(item)) {
+        const char *key = cf_json_key(item), *value = cf_json_string(item);
+        int r = value ? cf_said_inherits(images, which, "LABEL", key, value) : 1;
+        if (r < 0)
+            return r;
+        if (r == 0)
+            pairs[(*n)++] = (struct cf_key_value){key, value};
+    }
+    return 0;
+}
+
 /* ---- environment ---- */
 
-static int add_env(struct cf_json *names, const struct cf_image *image)
+static int add_env(struct cf_json *names, const struct cf_image *const *images, size_t which)
 {
     int r = 0;
-    for (const struct cf_json *item = cf_json_first(config_of(image, "Env")); item && r == 0;
-         item = cf_json_next(item)) {
+    for (const struct cf_json *item = cf_json_first(config_of(images[which], "Env"));
+         item && r >= 0; item = cf_json_next(item)) {
         const char *text = cf_json_string(item), *equals = text ? strchr(text, '=') : NULL;
         char *name cf_autofree = equals ? strndup(text, (size_t)(equals - text)) : NULL;
-        if (equals)
-            r = name ? cf_json_set_string(names, name, text) : -ENOMEM;
+        if (!equals)
+            continue;
+        r = name ? cf_said_inherits(images, which, "ENV", name, equals + 1) : -ENOMEM;
+        if (r == 0)
+            r = cf_json_set_string(names, name, text);
     }
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static int merge_env(const struct cf_image *const *images, size_t count, struct cf_json *run)
@@ -52,7 +71,7 @@ static int merge_env(const struct cf_image *const *images, size_t count, struct 
     int r = names && list ? 0 : -ENOMEM;
 
     for (size_t i = 0; i < count && r == 0; i++)
-        r = add_env(names, images[i]);
+        r = add_env(names, images, i);
     for (const struct cf_json *item = cf_json_first(names); item && r == 0;
          item = cf_json_next(item))
         r = cf_json_append(list, cf_json_copy(item));
@@ -170,7 +189,8 @@ static int merge_pairs(const struct cf_image *const *images, size_t count, struc
     if (!said->labels || !said->annotations)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
-        n += add_pairs(config_of(images[i], "Labels"), said->labels + n);
+        if (add_labels(images, i, said->labels, &n) < 0)
+            return -ENOMEM;
     for (size_t i = 0; i < options->label_count; i++)
         said->labels[n++] = options->labels[i];
     options->labels = said->labels;

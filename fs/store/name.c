@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cloudfs/io.h>
@@ -21,7 +22,9 @@
 
 #define NAME_PATH_SIZE (CF_TAGGED_SIZE + 1)
 #define NAME_DEPTH_MAX 128 /* a name of 255 characters has fewer parts */
-#define RETRIES 16         /* when another process removes a directory under our hands */
+/* Who set it may have been killed before its last sync; the kernel does that by itself by then. */
+#define NAME_SETTLED_SECONDS 60
+#define RETRIES 16 /* when another process removes a directory under our hands */
 
 /* "name:tag" as the path below names/. */
 static int name_path(const char *name, char ret_path[NAME_PATH_SIZE], struct cf_error *err)
@@ -144,13 +147,26 @@ static int check_whole(struct cf_store *store, const struct cf_digest *manifest,
     return 0;
 }
 
+/* Whether the name says so already, has long been on the disk with all that it stands for, and
+ * nothing was written that should be there with it. */
+static bool is_set(struct cf_store *store, const char *path, const struct cf_digest *manifest)
+{
+    struct cf_digest now;
+    struct stat st;
+
+    return !cf_store_has_written(store) && read_name(store, path, &now) == 0 &&
+           cf_digest_equal(&now, manifest) &&
+           fstatat(store->names_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_ctim.tv_sec + NAME_SETTLED_SECONDS < time(NULL);
+}
+
 static int set_locked(struct cf_store *store, const char *path, const struct cf_digest *manifest,
                       struct cf_error *err)
 {
     struct cf_temp temp = CF_TEMP_INIT;
 
     int r = check_whole(store, manifest, err);
-    if (r < 0)
+    if (r < 0 || is_set(store, path, manifest))
         return r;
     r = prepare(store, manifest, &temp);
     if (r < 0)

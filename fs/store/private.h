@@ -30,6 +30,7 @@ struct cf_store {
     pthread_mutex_t note_mutex;
     size_t note_count;                           /* note_mutex */
     bool note_all;                               /* note_mutex: there were too many for the list */
+    bool has_written;                            /* note_mutex: not only found what was there */
     char notes[STORE_NOTE_MAX][STORE_NOTE_SIZE]; /* note_mutex */
 };
 
@@ -43,6 +44,8 @@ void cf_store_note(struct cf_store *store, const char *format, ...)
  * another process may have made it a moment ago, and not synced yet. */
 struct stat;
 void cf_store_note_found(struct cf_store *store, const struct stat *st, const char *path);
+/* Whether anything was noted through the handle that was not there before. */
+bool cf_store_has_written(struct cf_store *store);
 
 /*
  * A file in the making: without a name where the disk can do that, else in tmp/. fd is open for

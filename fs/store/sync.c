@@ -25,23 +25,49 @@
  * modes); what was not changed for an hour is on the disk. */
 #define SETTLED_SECONDS 3600
 
-void cf_store_note(struct cf_store *store, const char *format, ...)
+static void note(struct cf_store *store, bool written, const char *format, va_list ap)
 {
-    va_list ap;
-
     pthread_mutex_lock(&store->note_mutex);
+    store->has_written |= written;
     if (store->note_count == STORE_NOTE_MAX)
         store->note_all = true;
     if (!store->note_all) {
-        va_start(ap, format);
         int len = vsnprintf(store->notes[store->note_count], STORE_NOTE_SIZE, format, ap);
-        va_end(ap);
         if (len < 0 || len >= STORE_NOTE_SIZE)
             store->note_all = true;
         else
             store->note_count++;
     }
     pthread_mutex_unlock(&store->note_mutex);
+}
+
+void cf_store_note(struct cf_store *store, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    note(store, true, format, ap);
+    va_end(ap);
+}
+
+/* What was there before. */
+static void note_old(struct cf_store *store, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void note_old(struct cf_store *store, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    note(store, false, format, ap);
+    va_end(ap);
+}
+
+bool cf_store_has_written(struct cf_store *store)
+{
+    pthread_mutex_lock(&store->note_mutex);
+    const bool has = store->has_written;
+    pthread_mutex_unlock(&store->note_mutex);
+    return has;
 }
 
 void cf_store_note_found(struct cf_store *store, const struct stat *st, const char *path)
@@ -51,10 +77,10 @@ void cf_store_note_found(struct cf_store *store, const struct stat *st, const ch
     clock_gettime(CLOCK_REALTIME, &now);
     if (st->st_ctim.tv_sec <= now.tv_sec && now.tv_sec - st->st_ctim.tv_sec >= SETTLED_SECONDS)
         return;
-    cf_store_note(store, "%s", path);
+    note_old(store, "%s", path);
     const char *slash = strrchr(path, '/');
     if (slash)
-        cf_store_note(store, "%.*s", (int)(slash - path), path);
+        note_old(store, "%.*s", (int)(slash - path), path);
 }
 
 /* KiB that wait to be written, of the whole machine; a guess is good enough. */

@@ -38,6 +38,7 @@ struct cf_image_options {
     /* Members for the config's own "config" object (Env, Cmd ...), in the place of the base's;
      * NULL: none. Borrowed. */
     const struct cf_json *run;
+    bool unsynced; /* without a name: whoever gives it one makes it durable (cf_name_set) */
 };
 /* SOURCE_DATE_EPOCH into options where that has no timestamp yet; -EINVAL when it is no number. */
 int cf_image_options_environment(struct cf_image_options *options, struct cf_error *err);

@@ -199,7 +199,8 @@ void cf_chain_id(const struct cf_digest *diff_ids, size_t count, struct cf_diges
 /*
  * name:tag -> manifest digest. Names are valid references with a tag (reference.h), else -EINVAL.
  * Setting one is the last step of making an image: the manifest and its config must be there
- * (-ENOENT); what was written through the handle is made durable first, then the name.
+ * (-ENOENT); what was written through the handle is made durable first, then the name. A name
+ * that has said so for a minute, with nothing written since the store was opened, costs no sync.
  */
 int cf_name_set(struct cf_store *store, const char *name, const struct cf_digest *manifest,
                 struct cf_error *err);

@@ -132,3 +132,14 @@ fails_with 1 'is one of those of multi:' "$CLOUDFS" rmi "$arm"
 "$CLOUDFS" rmi multi:2 >/dev/null
 "$CLOUDFS" fsck -q
 eq "$("$CLOUDFS" images | grep -c multi || true)" 0
+
+# What the scan warns of is told by a build that uses the cache, too.
+mkdir -p warn/manifests
+printf 'a: [\n' >warn/manifests/bad.yaml
+printf 'FROM scratch\nCOPY manifests .\n' >warn/Kubefile
+"$CLOUDFS" build -t warn:1 --offline warn 2>said >/dev/null
+"$CLOUDFS" build -t warn:1 --offline warn 2>again >/dev/null
+grep 'warning: manifests/bad.yaml:' said >first || fail "no warning: $(cat said)"
+eq "$(grep -c 'using the cache' again)" 2
+grep 'warning: manifests/bad.yaml:' again >second || fail "the cached build does not warn: $(cat again)"
+same_files first second

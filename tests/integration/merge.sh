@@ -32,9 +32,29 @@ eq "$(cat said)" 'cloudfs: warning: etc/both: b:1 replaces what the images befor
 eq "$("$CLOUDFS" cat ab:1:etc/one ab:1:etc/two ab:1:etc/both ab:1:etc/three | tr '\n' ' ')" 'a b b base '
 eq "$("$CLOUDFS" history -q ab:1 | grep -c sha256)" 4
 "$CLOUDFS" inspect ab:1 >json
-for text in '"A=base"' '"B=base"' '"l": *"b"' '"m": *"b"'; do
+for text in '"A=a"' '"B=base"' '"l": *"b"' '"m": *"b"'; do
     grep -q "$text" json || fail "no $text in $(cat json)"
 done
+# What b:1 only inherited takes nothing away from a:1, in either order; what it has set does.
+image la:1 a 'FROM base:1' 'COPY etc .' 'LABEL l=a'
+"$CLOUDFS" merge la:1 a:1 -t lab:1 >/dev/null 2>&1
+"$CLOUDFS" inspect lab:1 >lab.json
+eq "$(json lab.json 'd["Labels"]["l"], sorted(d["Config"]["Env"])')" "('a', ['A=a', 'B=base'])"
+"$CLOUDFS" merge a:1 la:1 -t lab:1 >/dev/null 2>&1
+"$CLOUDFS" inspect lab:1 >lab.json
+eq "$(json lab.json 'd["Labels"]["l"], sorted(d["Config"]["Env"])')" "('a', ['A=a', 'B=base'])"
+image quoted:1 base 'FROM scratch' 'COPY etc .' 'ENV A="b c" B=1' 'ENV B=2'
+image own:1 a 'FROM quoted:1' 'COPY etc .' 'ENV A=own B=own'
+image other:1 b 'FROM quoted:1' 'COPY etc .' 'ENV B=1'
+"$CLOUDFS" merge own:1 other:1 -t env:1 >/dev/null 2>&1
+"$CLOUDFS" inspect env:1 >env.json
+eq "$(json env.json 'sorted(d["Config"]["Env"])')" "['A=own', 'B=1']"
+image base:1 base 'FROM scratch' 'COPY etc .' 'ENV A=base B=base' 'LABEL l=base' 'CMD kubectl apply -f base.yaml'
+# Two images that have nothing in common: the last one's counts, inherited or not.
+image far:1 c 'FROM scratch' 'COPY etc .' 'ENV A=far'
+"$CLOUDFS" merge far:1 b:1 -t env:1 >/dev/null 2>&1
+"$CLOUDFS" inspect env:1 >env.json
+eq "$(json env.json 'sorted(d["Config"]["Env"])')" "['A=base', 'B=base']"
 grep -q 'kubectl apply -f a.yaml && kubectl apply -f b.yaml' json || fail "the commands do not add up"
 grep -q 'calico' json || fail "sealer's own words are lost"
 "$CLOUDFS" -q merge a:1 b:1 --target-image ab:2 >id2
