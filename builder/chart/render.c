@@ -365,14 +365,17 @@ const struct cf_rendered_file *cf_rendering_crd(const struct cf_rendering *rende
     return index < rendering->crd_count ? &rendering->crds[index] : NULL;
 }
 
-/* The first text that covers the line, or whatever wrote there. */
 size_t cf_rendering_line(const struct cf_rendering *rendering, size_t index, size_t line)
 {
-    const struct cf_line_map *map =
-        index < rendering->count ? &rendering->files[index].lines : NULL;
+    return index < rendering->count ? cf_line_map_find(&rendering->files[index].lines, line) : 1;
+}
+
+/* The first text that covers the line, or whatever wrote there. */
+size_t cf_line_map_find(const struct cf_line_map *map, size_t line)
+{
     size_t before = 0, best;
     unsigned at, column;
-    if (!map || !map->count)
+    if (!map->count)
         return 1;
     while (before < map->count && map->marks[before].line < line)
         before++;

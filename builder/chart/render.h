@@ -19,6 +19,9 @@ struct cf_rendering {
     size_t crd_count;
 };
 
+/* The line of the template that a line of what it wrote comes from. */
+size_t cf_line_map_find(const struct cf_line_map *map, size_t line);
+
 /* .Capabilities and .Release */
 struct cf_val cf_render_capabilities(struct cf_run *run, const struct cf_render_options *options);
 struct cf_val cf_render_release(struct cf_run *run, const struct cf_render_options *options);

@@ -108,6 +108,22 @@ size_t cf_rendering_line(const struct cf_rendering *rendering, size_t index, siz
 int cf_rendering_print(const struct cf_rendering *rendering, bool crds, bool hooks,
                        struct cf_buf *ret_buf, struct cf_error *err);
 
+/* ---- templates without a chart ---- */
+
+struct cf_template_value {
+    const char *key;
+    const char *const *values; /* one: the key is a string; more: a list of strings */
+    size_t count;
+};
+/*
+ * One Go template with the values as its data: {{ .KEY }}; Sprig's functions are there. What it
+ * writes is text: nothing is escaped. -EINVAL with "NAME:LINE", also for a variable that is written
+ * and not set; bounded as charts are.
+ */
+int cf_template_render(const char *name, const char *text, size_t len,
+                       const struct cf_template_value *values, size_t value_count,
+                       struct cf_buf *ret_text, struct cf_error *err);
+
 /* ---- with Helm's own program ---- */
 
 struct cf_helm_options {
