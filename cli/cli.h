@@ -16,6 +16,7 @@
 #include <cloudfs/image.h>
 #include <cloudfs/json.h>
 #include <cloudfs/mount.h>
+#include <cloudfs/override.h>
 #include <cloudfs/platform.h>
 #include <cloudfs/reference.h>
 #include <cloudfs/rootfs.h>
@@ -156,6 +157,10 @@ int cli_read_platforms(const struct cli *cli, const char *text, struct cf_platfo
 /* The same, only looked at (NULL: not given); it and --all-platforms exclude each other. */
 int cli_check_platforms(const struct cli *cli, const char *text, bool all);
 
+/* Puts what the templates of an image or directory render to in front of the overrides. */
+int cli_render(struct cf_store *store, const struct cf_image *image, const char *dir,
+               const struct cli_list *env, struct cf_overrides *overrides, struct cf_error *err);
+
 /* ---- output ---- */
 
 void cli_human_size(uint64_t bytes, char ret_text[16]);     /* "1.3 GB": powers of 1000 as podman */
@@ -178,6 +183,10 @@ struct cf_json *cli_mount_json(const struct cf_mount *mount);
 struct cf_json *cli_changes_json(const struct cf_changes *changes);
 /* Id and Digest; of an index's image Index, its digest, too. */
 void cli_set_identity(struct cf_json *json, const struct cf_image *image);
+/* What `override` and `kubeadm --apply` tell of what they made: Id, Digest and Changes; a line
+ * where there was nothing to do, and the ID. */
+void cli_override_json(struct cf_json *json, const struct cf_override_result *result);
+void cli_put_override(const struct cli *cli, const struct cf_override_result *result);
 /* The ID of an image that was made (of an index: its digest); with --json its manifest's digest and
  * name too. */
 int cli_put_image(const struct cli *cli, const struct cf_image *image, const char *name);

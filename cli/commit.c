@@ -5,6 +5,7 @@
 #include <cloudfs/check.h>
 
 #include <errno.h>
+#include <string.h>
 
 struct cf_json *cli_changes_json(const struct cf_changes *changes)
 {
@@ -71,14 +72,63 @@ static int look(void *context, const struct cf_image *base, const struct cf_laye
                : 0;
 }
 
-static int commit(struct cli *cli, const char *where, bool strict,
-                  struct cf_commit_options *options)
+/* ---- templates ---- */
+
+struct templates {
+    bool render;
+    const char *clusterfile;
+    struct cli_list env;
+};
+
+/* Into the mount, as if by hand: so the commit has them. */
+static int render(struct cf_store *store, const struct cf_mount *mount,
+                  const struct templates *templates, bool dry_run,
+                  struct cf_override_result *result, struct cf_error *err)
+{
+    struct cf_overrides overrides cf_cleanup(cf_overrides_done) = {0};
+    int r = 0;
+
+    if (mount->state != CF_MOUNT_LIVE)
+        return cf_fail(err, -EINVAL,
+                       "--render writes into the mount, and %s is not mounted: mount --resume it, "
+                       "or use override --render on the new image",
+                       mount->id);
+    if (templates->clusterfile)
+        r = cf_override_env_read(&overrides.env, templates->clusterfile, err);
+    if (r == 0)
+        r = cli_render(store, NULL, mount->mountpoint, &templates->env, &overrides, err);
+    return r < 0 ? r : cf_override_dir(mount->mountpoint, &overrides, dry_run, result, err);
+}
+
+/* What a dry run would have rendered, beside what is changed already. */
+static int add_rendered(struct cf_changes *changes, const struct cf_changes *rendered)
+{
+    size_t known = changes->count;
+    int r = 0;
+
+    for (size_t i = 0; i < rendered->count && r == 0; i++) {
+        const struct cf_change *change = &rendered->list[i];
+        bool is_known = false;
+        for (size_t k = 0; k < known && !is_known; k++)
+            is_known = !strcmp(changes->list[k].path, change->path);
+        if (!is_known)
+            r = cf_changes_add(changes, change, change->path, strlen(change->path));
+    }
+    cf_changes_sort(changes);
+    return r;
+}
+
+static int commit(struct cli *cli, const char *where, const struct templates *templates,
+                  bool strict, struct cf_commit_options *options)
 {
     struct cf_error err = {0};
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
     struct cf_mount *mount cf_cleanup(cf_mount_free_ptr) = NULL;
     struct cf_commit_result result = {0};
+    struct cf_override_result rendered cf_cleanup(cf_override_result_done) = {0};
     if (cli_mount_open(cli, where, &store, &mount, &err) < 0)
+        return cli_failed(&err);
+    if (templates->render && render(store, mount, templates, options->dry_run, &rendered, &err) < 0)
         return cli_failed(&err);
     struct looking looking = {cli, store, strict};
     options->look = look;
@@ -86,6 +136,8 @@ static int commit(struct cli *cli, const char *where, bool strict,
     cli_progress_start(cli);
     int r = cf_commit(store, mount, options, &result, &err);
     cli_progress_end();
+    if (r >= 0 && options->dry_run && add_rendered(&result.changes, &rendered.changes) < 0)
+        r = cf_fail(&err, -ENOMEM, "out of memory");
     int status = r < 0 ? cli_failed(&err) : CLI_OK;
     if (r >= 0 && cli->json)
         status = put_json(&result, options->name, &err) < 0 ? cli_failed(&err) : CLI_OK;
@@ -104,6 +156,7 @@ int cli_commit(struct cli *cli, int argc, char **argv)
     struct cli_image_options image = {0};
     struct cf_commit_options commit_options = {.progress = cli_progress};
     bool strict = false;
+    struct templates templates = {0};
     const struct cli_option options[] = {
         {'t', "tag", "REF", CLI_STRING, &commit_options.name, "name of the new image (needed)"},
         CLI_IMAGE_OPTIONS(image),
@@ -113,15 +166,23 @@ int cli_commit(struct cli *cli, int argc, char **argv)
         {0, "strict", NULL, CLI_FLAG, &strict, "make nothing where `check` would find something"},
         {0, "advance", NULL, CLI_FLAG, &commit_options.advance,
          "go on from the new image, with no changes left"},
+        {0, "render", NULL, CLI_FLAG, &templates.render, "first render the templates (*.tmpl)"},
+        {0, "env", "NAME=VALUE", CLI_LIST, &templates.env, "variable of templates (repeatable)"},
+        {0, "clusterfile", "FILE", CLI_STRING, &templates.clusterfile,
+         "Clusterfile with further variables, in its env"},
         {0},
     };
     int status = cli_parse(cli, options, &argc, &argv, 0, 1);
     if (status < 0 && !commit_options.name && !commit_options.dry_run)
         status = cli_usage_error(cli, "-t REF is needed: the name of the new image");
+    if (status < 0 && (templates.env.count || templates.clusterfile) && !templates.render)
+        status = cli_usage_error(cli, "--env and --clusterfile are for templates: they need "
+                                      "--render");
     if (status < 0)
         status = cli_image_options(cli, &image, &commit_options.image);
     if (status < 0)
-        status = commit(cli, argc ? argv[0] : NULL, strict, &commit_options);
+        status = commit(cli, argc ? argv[0] : NULL, &templates, strict, &commit_options);
+    cli_list_done(&templates.env);
     cli_image_options_done(&image);
     return cli_finish(status);
 }

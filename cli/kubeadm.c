@@ -211,14 +211,8 @@ static int put_json(const struct cf_kubeadm *kubeadm, const struct wanted *wante
     for (size_t i = 0; i < kubeadm->warning_count; i++)
         (void)cf_json_append(warnings, cf_json_new_string(kubeadm->warnings[i]));
     (void)cf_json_set(json, "Warnings", warnings);
-    if (result->image) {
-        cf_digest_text(&result->image->config, text);
-        (void)cf_json_set_string(json, "Id", text);
-        cf_digest_text(&result->image->manifest, text);
-        (void)cf_json_set_string(json, "Digest", text);
-    }
     if (wanted->apply)
-        (void)cf_json_set(json, "Changes", cli_changes_json(&result->changes));
+        cli_override_json(json, result);
     return r < 0 ? cf_fail_errno(err, -r, CF_KUBEADM_FILE) : cli_put_json(json, err);
 }
 
@@ -248,7 +242,6 @@ static int put_result(const struct cli *cli, const struct cf_kubeadm *kubeadm,
                       const struct wanted *wanted, const struct cf_override_result *result,
                       struct cf_error *err)
 {
-    char id[CF_DIGEST_TEXT_SIZE];
     size_t len;
 
     if (cli->json)
@@ -262,12 +255,7 @@ static int put_result(const struct cli *cli, const struct cf_kubeadm *kubeadm,
         fwrite(text, 1, len, stdout);
         return 0;
     }
-    if (!result->changes.count && !cli->quiet)
-        fputs("cloudfs: nothing to change: all is as it should be\n", stderr);
-    if (result->image) {
-        cf_digest_text(&result->image->config, id);
-        puts(id);
-    }
+    cli_put_override(cli, result);
     return 0;
 }
 

@@ -369,3 +369,20 @@ int cli_check_platforms(const struct cli *cli, const char *text, bool all)
     free(platforms);
     return status;
 }
+
+int cli_render(struct cf_store *store, const struct cf_image *image, const char *dir,
+               const struct cli_list *env, struct cf_overrides *overrides, struct cf_error *err)
+{
+    struct cf_rootfs *rootfs cf_cleanup(cf_rootfs_close_ptr) = NULL;
+    int r = 0;
+
+    for (size_t i = 0; i < env->count && r == 0; i++) {
+        r = cf_override_env_add(&overrides->env, CF_OVERRIDE_ENV_COMMAND, env->items[i], err);
+        if (r < 0)
+            r = cf_fail_in(err, r, "--env");
+    }
+    if (r == 0)
+        r = image ? cf_rootfs_open_image(store, image, &rootfs, err)
+                  : cf_rootfs_open_dir(dir, &rootfs, err);
+    return r < 0 ? r : cf_overrides_render(overrides, rootfs, err);
+}

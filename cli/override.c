@@ -11,7 +11,8 @@ struct wanted {
     struct cf_overrides overrides;
     struct cf_image_options image;
     const char *tag;
-    bool dry_run, patch;
+    struct cli_list env;
+    bool dry_run, patch, render;
 };
 
 /* By the names of the options that make them. */
@@ -43,19 +44,31 @@ static int add_all(const struct cli_list *list, struct cf_overrides *overrides,
     return r;
 }
 
+void cli_override_json(struct cf_json *json, const struct cf_override_result *result)
+{
+    if (result->image)
+        cli_set_identity(json, result->image);
+    (void)cf_json_set(json, "Changes", cli_changes_json(&result->changes));
+}
+
+void cli_put_override(const struct cli *cli, const struct cf_override_result *result)
+{
+    char id[CF_DIGEST_TEXT_SIZE];
+
+    if (!result->changes.count && !cli->quiet)
+        fputs("cloudfs: nothing to change: all is as it should be\n", stderr);
+    if (result->image) {
+        cf_digest_text(&result->image->config, id);
+        puts(id);
+    }
+}
+
 static int put_json(const struct cf_override_result *result, const struct wanted *wanted,
                     struct cf_error *err)
 {
     struct cf_json *json cf_cleanup(cf_json_free_ptr) = cf_json_object();
-    char text[CF_DIGEST_TEXT_SIZE];
 
-    if (result->image) {
-        cf_digest_text(&result->image->config, text);
-        (void)cf_json_set_string(json, "Id", text);
-        cf_digest_text(&result->image->manifest, text);
-        (void)cf_json_set_string(json, "Digest", text);
-    }
-    (void)cf_json_set(json, "Changes", cli_changes_json(&result->changes));
+    cli_override_json(json, result);
     if (wanted->patch || wanted->dry_run)
         (void)cf_json_set_string(json, "Patch", result->patch.data ? result->patch.data : "");
     return cli_put_json(json, err);
@@ -64,22 +77,15 @@ static int put_json(const struct cf_override_result *result, const struct wanted
 static int put_result(const struct cli *cli, const struct cf_override_result *result,
                       const struct wanted *wanted, struct cf_error *err)
 {
-    char id[CF_DIGEST_TEXT_SIZE];
-
     if (cli->json)
         return put_json(result, wanted, err);
     if ((wanted->patch || wanted->dry_run) && result->patch.len)
         fwrite(result->patch.data, 1, result->patch.len, stdout);
-    if (!result->changes.count && !cli->quiet)
-        fputs("cloudfs: nothing to change: all is as it should be\n", stderr);
-    if (result->image) {
-        cf_digest_text(&result->image->config, id);
-        puts(id);
-    }
+    cli_put_override(cli, result);
     return 0;
 }
 
-static int run(struct cli *cli, const char *text, const struct wanted *wanted,
+static int run(struct cli *cli, const char *text, struct wanted *wanted,
                struct cf_override_result *result, struct cf_error *err)
 {
     struct cf_store *store cf_cleanup(cf_store_close_ptr) = NULL;
@@ -93,6 +99,8 @@ static int run(struct cli *cli, const char *text, const struct wanted *wanted,
         r = cf_fail(err, -EINVAL, "%s is a directory: -t is the name of a new image", text);
     if (r == 0 && image && !wanted->dry_run)
         r = cli_new_name(store, text, wanted->tag, name, err);
+    if (r == 0 && wanted->render)
+        r = cli_render(store, image, dir, &wanted->env, &wanted->overrides, err);
     if (r < 0)
         return r;
     r = image ? cf_override_image(store, image, &wanted->overrides, &wanted->image, name,
@@ -120,6 +128,8 @@ int cli_override(struct cli *cli, int argc, char **argv)
         {0, "copy", "FILE=SRC", CLI_LIST, &list, "the same; new files and directories too"},
         {0, "rm", "FILE", CLI_LIST, &list, "remove a file or directory"},
         {0, "chmod", "FILE=MODE", CLI_LIST, &list, "change a mode (octal)"},
+        {0, "render", NULL, CLI_FLAG, &wanted.render, "first render the templates (*.tmpl)"},
+        {0, "env", "NAME=VALUE", CLI_LIST, &wanted.env, "variable of templates (repeatable)"},
         {0, "dry-run", NULL, CLI_FLAG, &wanted.dry_run,
          "show the unified diff, and change nothing"},
         {'p', "patch", NULL, CLI_FLAG, &wanted.patch, "show the unified diff"},
@@ -132,7 +142,9 @@ int cli_override(struct cli *cli, int argc, char **argv)
 
     if (status < 0)
         status = cli_image_options(cli, &image, &wanted.image);
-    if (status < 0 && !list.count)
+    if (status < 0 && wanted.env.count && !wanted.render)
+        status = cli_usage_error(cli, "--env is for templates: it needs --render");
+    if (status < 0 && !list.count && !wanted.render)
         status = cli_usage_error(cli, "what to change is missing: --set, --merge, -f ...");
     if (status < 0)
         status = add_all(&list, &wanted.overrides, &err) < 0 ||
@@ -143,5 +155,6 @@ int cli_override(struct cli *cli, int argc, char **argv)
     cf_overrides_done(&wanted.overrides);
     cli_image_options_done(&image);
     cli_list_done(&list);
+    cli_list_done(&wanted.env);
     return cli_finish(status);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,19 +14,30 @@
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
 
+/* 1: it is there, and the descriptor is of itself, also of a symlink. */
+static int open_itself(int root, const char *path, int *ret_fd, struct stat *ret_st,
+                       struct cf_error *err)
+{
+    int fd = cf_open_beneath(root, path, O_PATH | O_NOFOLLOW, 0);
+
+    if (fd == -ENOENT || fd == -ENOTDIR)
+        return 0;
+    if (fd < 0)
+        return cf_fail_errno(err, -fd, "%s", CF_QUOTE(path));
+    *ret_fd = fd;
+    return fstat(fd, ret_st) < 0 ? cf_fail_errno(err, errno, "%s", CF_QUOTE(path)) : 1;
+}
+
 static int look_in_dir(void *context, const char *path, struct found *ret_found,
                        struct cf_error *err)
 {
     const int *root = context;
     struct stat st;
-    int fd cf_autoclose = cf_open_beneath(*root, path, O_PATH | O_NOFOLLOW, 0);
+    int fd cf_autoclose = -1;
+    int there = open_itself(*root, path, &fd, &st, err);
 
-    if (fd == -ENOENT || fd == -ENOTDIR)
-        return 0;
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return cf_fail_errno(err, fd < 0 ? -fd : errno, "%s", CF_QUOTE(path));
-    if (S_ISLNK(st.st_mode))
-        return cf_fail(err, -ELOOP, "%s is a symbolic link: name the file itself", CF_QUOTE(path));
+    if (there <= 0)
+        return there;
     ret_found->exists = true;
     ret_found->is_dir = S_ISDIR(st.st_mode);
     ret_found->inode.mode = st.st_mode;
@@ -36,6 +48,24 @@ static int look_in_dir(void *context, const char *path, struct found *ret_found,
     int file cf_autoclose = cf_open_beneath(*root, path, O_RDONLY | O_NOFOLLOW, 0);
     int r = file < 0 ? file : cf_read_fd(file, CF_OVERRIDE_FILE_MAX, &ret_found->text);
     return r < 0 ? cf_fail_errno(err, -r, "%s", CF_QUOTE(path)) : 0;
+}
+
+static int read_link_in_dir(void *context, const char *path, struct cf_buf *ret_target,
+                            struct cf_error *err)
+{
+    const int *root = context;
+    char target[PATH_MAX];
+    struct stat st;
+    int fd cf_autoclose = -1;
+    int there = open_itself(*root, path, &fd, &st, err);
+
+    if (there <= 0 || !S_ISLNK(st.st_mode))
+        return there < 0 ? there : 0;
+    ssize_t len = readlinkat(fd, "", target, sizeof(target));
+    if (len < 0)
+        return cf_fail_errno(err, errno, "%s", CF_QUOTE(path));
+    return cf_buf_add(ret_target, target, (size_t)len) < 0 ? cf_fail(err, -ENOMEM, "out of memory")
+                                                           : 1;
 }
 
 /* What the file has that stays; what this user may not set is left out. */
@@ -115,7 +145,7 @@ int cf_override_dir(const char *path, const struct cf_overrides *overrides, bool
                     struct cf_override_result *ret_result, struct cf_error *err)
 {
     int root cf_autoclose = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct place place = {look_in_dir, &root};
+    struct place place = {look_in_dir, read_link_in_dir, &root};
     struct work work cf_cleanup(cf_work_done) = {.place = &place};
 
     if (root < 0)

@@ -299,8 +299,11 @@ static int read_document(struct reading *reading, const struct cf_edit_node *doc
         return read_steps(reading, steps, err);
     if (kind && !strcmp(kind, "Config"))
         return read_config(reading, document, err);
-    if (kind && (!strcmp(kind, "Cluster") || !strcmp(kind, "Plugin")))
-        return 0; /* say nothing of files */
+    if (kind && !strcmp(kind, "Plugin"))
+        return 0; /* says nothing of files */
+    if (kind && !strcmp(kind, "Cluster"))
+        return cf_override_env_cluster(&reading->overrides->env, CF_OVERRIDE_ENV_CLUSTERFILE,
+                                       reading->path, document, err);
     if (kind && is_kubeadm(kind)) {
         reading->file = "etc/kubeadm.yml";
         return add_merge(reading, document, err);

@@ -25,9 +25,6 @@ static int look_in_tree(void *context, const char *path, struct found *ret_found
         return 0;
     if (r == 0)
         r = cf_tree_inode(source->tree, nid, &ret_found->inode);
-    if (r == -ELOOP || (r == 0 && S_ISLNK(ret_found->inode.mode)))
-        return cf_fail(err, -ELOOP, "a part of %s is a symbolic link: name the file itself",
-                       CF_QUOTE(path));
     if (r < 0)
         return cf_fail_errno(err, -r, "%s", CF_QUOTE(path));
     ret_found->exists = true;
@@ -38,6 +35,29 @@ static int look_in_tree(void *context, const char *path, struct found *ret_found
     if (r < 0)
         return cf_fail_errno(err, -r, "%s", CF_QUOTE(path));
     return cf_content_read(source->store, &content, CF_OVERRIDE_FILE_MAX, &ret_found->text, err);
+}
+
+static int read_link_in_tree(void *context, const char *path, struct cf_buf *ret_target,
+                             struct cf_error *err)
+{
+    struct source *source = context;
+    struct cf_inode inode;
+    const char *target;
+    size_t len;
+    uint64_t nid = 0;
+    int r = cf_tree_walk(source->tree, path, &nid);
+
+    if (r == -ENOENT || r == -ENOTDIR)
+        return 0;
+    if (r == 0)
+        r = cf_tree_inode(source->tree, nid, &inode);
+    if (r == 0 && !S_ISLNK(inode.mode))
+        return 0;
+    if (r == 0)
+        r = cf_tree_readlink(source->tree, nid, &target, &len);
+    if (r == 0)
+        r = cf_buf_add(ret_target, target, len);
+    return r < 0 ? cf_fail_errno(err, -r, "%s", CF_QUOTE(path)) : 1;
 }
 
 static int copy_xattrs(const struct cf_tree *tree, const char *path, struct cf_builder *builder,
@@ -172,7 +192,7 @@ int cf_override_image(struct cf_store *store, const struct cf_image *image,
                       struct cf_error *err)
 {
     struct source source = {.store = store};
-    struct place place = {look_in_tree, &source};
+    struct place place = {look_in_tree, read_link_in_tree, &source};
     struct work work cf_cleanup(cf_work_done) = {.place = &place};
     int r = cf_image_tree(store, image, &source.tree, NULL, err);
 

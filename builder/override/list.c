@@ -34,6 +34,7 @@ void cf_overrides_done(struct cf_overrides *overrides)
         cf_edit_close(overrides->texts[i]);
     free(overrides->list);
     free(overrides->texts);
+    cf_override_env_done(&overrides->env);
     *overrides = (struct cf_overrides){0};
 }
 

@@ -20,5 +20,9 @@ int cf_overrides_patch_file(struct cf_overrides *overrides, const char *file, co
                             const char *where, struct cf_error *err);
 int cf_overrides_mode(struct cf_overrides *overrides, const char *file, const char *mode,
                       const char *where, struct cf_error *err);
+/* spec.env of a document of kind Cluster, in the file of that name. */
+int cf_override_env_cluster(struct cf_override_env *env, enum cf_override_env_rank rank,
+                            const char *name, const struct cf_edit_node *document,
+                            struct cf_error *err);
 
 #endif

@@ -55,8 +55,8 @@ static bool is_gone(const struct work *work, const char *path)
     return false;
 }
 
-static int get_file(struct work *work, const char *path, struct file **ret_file,
-                    struct cf_error *err)
+static int find_file(struct work *work, const char *path, struct file **ret_file,
+                     struct cf_error *err)
 {
     for (size_t i = 0; i < work->count; i++)
         if (!strcmp(work->files[i]->path, path)) {
@@ -80,6 +80,16 @@ static int get_file(struct work *work, const char *path, struct file **ret_file,
         r = no_memory(err);
     *ret_file = file;
     return r;
+}
+
+/* The file that a path means: a link is followed, unless it is the link that goes. */
+static int get_file(struct work *work, const struct cf_override *override, struct file **ret_file,
+                    struct cf_error *err)
+{
+    struct cf_buf path cf_autobuf = CF_BUF_INIT;
+    int r = cf_work_resolve(work, override->file, override->kind != CF_OVERRIDE_REMOVE, &path, err);
+
+    return r < 0 ? r : find_file(work, path.data, ret_file, err);
 }
 
 /* The file's settings: its text, read. */
@@ -178,7 +188,7 @@ static int remove_file(struct work *work, struct file *file, struct cf_error *er
 static int apply_one(struct work *work, const struct cf_override *override, struct cf_error *err)
 {
     struct file *file = NULL;
-    int r = get_file(work, override->file, &file, err);
+    int r = get_file(work, override, &file, err);
 
     if (r < 0)
         return r;
@@ -252,7 +262,7 @@ static int put_change(const struct file *file, struct cf_override_result *result
                           (unsigned)was->inode.mode & 07777, (unsigned)now->inode.mode & 07777);
     if (r < 0)
         return r;
-    if (was->is_dir)
+    if (was->is_dir || (!now->exists && S_ISLNK(was->inode.mode)))
         return now->exists ? 0 : cf_buf_printf(&result->patch, "Deleted %s\n", file->path);
     if (!same_text(was, now) || was->exists != now->exists)
         r = cf_text_diff(file->path, was->text.data, was->text.len, now->text.data,

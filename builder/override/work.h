@@ -17,9 +17,12 @@ struct file {
     struct found was, now;
     struct cf_edit *edit; /* its settings, while only these are changed */
 };
-/* Where files are. Neither follows a symlink: -ELOOP with a line. */
+/* Where files are. path has no symlink on its way. */
 struct place {
     int (*look)(void *context, const char *path, struct found *ret_found, struct cf_error *err);
+    /* 1 and the target of a symlink, 0 for anything else, also nothing. */
+    int (*read_link)(void *context, const char *path, struct cf_buf *ret_target,
+                     struct cf_error *err);
     void *context;
 };
 struct work {
@@ -32,6 +35,13 @@ void cf_override_found_done(struct found *found);
 int cf_work_apply(struct work *work, const struct cf_overrides *overrides, struct cf_error *err);
 /* What changes, and the diff of it; ascending paths afterwards. */
 int cf_work_finish(struct work *work, struct cf_override_result *result, struct cf_error *err);
+/*
+ * The path without symlinks on its way, and (follow_last) at its end: relative targets are of the
+ * link's directory, absolute ones and ".." never lead above the rootfs. What is not there is taken
+ * as it is. -ELOOP.
+ */
+int cf_work_resolve(const struct work *work, const char *path, bool follow_last,
+                    struct cf_buf *ret_path, struct cf_error *err);
 bool cf_file_changed(const struct file *file);
 
 #endif

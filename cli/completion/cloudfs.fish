@@ -78,7 +78,7 @@ function __cloudfs_value -S
             command cloudfs $root images --names 2>/dev/null
         case '*:--output-dir'
             __fish_complete_directories (commandline -ct)
-        case '*:--input' '*:--output' '*:--authfile' chart:--values build:--file override:--file
+        case '*:--input' '*:--output' '*:--authfile' chart:--values build:--file override:--file commit:--clusterfile
             __fish_complete_path (commandline -ct)
         case '*:--resume'
             command cloudfs $root mount -q 2>/dev/null

@@ -17,6 +17,7 @@
 #include <cloudfs/edit.h>
 #include <cloudfs/error.h>
 #include <cloudfs/image.h>
+#include <cloudfs/rootfs.h>
 #include <cloudfs/store.h>
 
 /* Files that are edited or put are at most this large. */
@@ -46,11 +47,34 @@ struct cf_override {
     mode_t mode; /* CHMOD; COPY: of a new file */
     char *where; /* "overrides.yaml:12"; NULL: of the command line */
 };
+/* Variables of templates; of each name, the values of the highest rank count: more than one make a
+ * list. */
+enum cf_override_env_rank {
+    CF_OVERRIDE_ENV_ROOTFS,      /* etc/Clusterfile of the rootfs */
+    CF_OVERRIDE_ENV_CLUSTERFILE, /* a Clusterfile that was given */
+    CF_OVERRIDE_ENV_COMMAND,     /* --env */
+};
+struct cf_override_variable {
+    enum cf_override_env_rank rank;
+    char *key, *value;
+};
+struct cf_override_env {
+    struct cf_override_variable *list;
+    size_t count;
+};
+void cf_override_env_done(struct cf_override_env *env);
+/* "NAME=VALUE"; "NAME=a;b" is two values, as in a Clusterfile. -EINVAL. */
+int cf_override_env_add(struct cf_override_env *env, enum cf_override_env_rank rank,
+                        const char *text, struct cf_error *err);
+/* spec.env of the documents of kind Cluster in a file. -EINVAL "NAME:LINE: ...". */
+int cf_override_env_read(struct cf_override_env *env, const char *path, struct cf_error *err);
+
 struct cf_overrides {
     struct cf_override *list;
     size_t count;
     struct cf_edit **texts; /* which values and patches are in */
     size_t text_count;
+    struct cf_override_env env; /* only for cf_overrides_render */
 };
 void cf_overrides_done(struct cf_overrides *overrides);
 
@@ -61,6 +85,15 @@ int cf_overrides_add(struct cf_overrides *overrides, enum cf_override_kind kind,
 /* All of a file: kind Overrides, or a Clusterfile with documents of kind Config. Sources are
  * relative to its directory. -EINVAL "NAME:LINE: ..." */
 int cf_overrides_read(struct cf_overrides *overrides, const char *path, struct cf_error *err);
+
+/*
+ * Renders every NAME.tmpl below etc/, charts/, manifests/ and statics/ of a rootfs as a Go
+ * template, with overrides->env (spec.env of a Clusterfile that was read is in it) and that of the
+ * rootfs's own etc/Clusterfile, and puts NAME with the result in front of the list: what else is in
+ * it works on that. -EINVAL with file and line.
+ */
+int cf_overrides_render(struct cf_overrides *overrides, struct cf_rootfs *rootfs,
+                        struct cf_error *err);
 
 struct cf_override_result {
     struct cf_changes changes;

@@ -164,9 +164,37 @@ eq "$(stat -c %a rootfs/etc/daemon.json)" 600
 for left in rootfs/etc/.new-*; do
     [ ! -e "$left" ] || fail "a temporary file is left: $left"
 done
-ln -s /etc/passwd rootfs/etc/link.json
-fails_with 1 'symbolic link' "$CLOUDFS" override ./rootfs --set etc/link.json:a=1
-fails_with 1 'is a directory' "$CLOUDFS" override ./rootfs -t x:1 --rm etc/link.json
+
+# Links on the way are followed as by a process whose root the rootfs is, and never out of it.
+cp -r rootfs links
+mkdir links/conf links/up
+ln -s ../etc/daemon.json links/conf/relative.json
+ln -s /etc links/conf/absolute
+ln -s ../../../../etc/daemon.json links/up/out.json
+ln -s loop links/up/loop
+ln -s /etc/passwd links/etc/link.json
+ln -s /conf/new links/up/dangling
+"$CLOUDFS" import links -t links:1 >/dev/null
+for subject in links:1 ./links; do
+    for path in conf/relative.json conf/absolute/daemon.json up/out.json; do
+        "$CLOUDFS" override "$subject" --dry-run --set "$path:log-level=warn" >dry.diff
+        grep -q '^+++ b/etc/daemon.json$' dry.diff && grep -q '^+.*"log-level": "warn"' dry.diff || fail "$subject $path: $(cat dry.diff)"
+    done
+    fails_with 1 'there is no file etc/passwd' "$CLOUDFS" override "$subject" --set etc/link.json:a=1
+    fails_with 1 '"up/loop": its symbolic links lead round' "$CLOUDFS" override "$subject" --set up/loop:a=1
+    fails_with 1 '"up/loop/x": its symbolic links lead round' "$CLOUDFS" override "$subject" --copy up/loop/x=new
+    "$CLOUDFS" override "$subject" --dry-run --copy up/dangling=new | grep -q '^+++ b/conf/new$' || fail "$subject: a link that leads nowhere yet"
+    eq "$("$CLOUDFS" override "$subject" --dry-run --rm conf/absolute)" "Deleted conf/absolute"
+done
+"$CLOUDFS" override links:1 -t links:2 --rm conf/relative.json --copy conf/relative.json=new --set conf/absolute/daemon.json:log-level=warn --chmod up/out.json=0600 >/dev/null
+eq "$("$CLOUDFS" diff links:2 | tr '\n' ' ')" "C conf/relative.json C etc/daemon.json "
+eq "$("$CLOUDFS" cat links:2:conf/relative.json)" hello
+"$CLOUDFS" ls -l links:2:etc/daemon.json | grep -q '^-rw-------' || fail "$("$CLOUDFS" ls -l links:2:etc/daemon.json)"
+"$CLOUDFS" override ./links --rm conf/relative.json --copy conf/relative.json=new --set conf/absolute/daemon.json:log-level=warn --chmod up/out.json=0600
+[ ! -L links/conf/relative.json ] && [ -L links/conf/absolute ] && [ -L links/up/out.json ] || fail "a link was replaced"
+"$CLOUDFS" cat links:2:etc/daemon.json | cmp - links/etc/daemon.json
+eq "$(stat -c %a links/etc/daemon.json)" 600
+fails_with 1 'is a directory' "$CLOUDFS" override ./rootfs -t x:1 --rm README.md
 if (need_fuse) >/dev/null 2>&1; then
     mkdir m
     "$CLOUDFS" mount kube:1 m
