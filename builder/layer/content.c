@@ -83,7 +83,8 @@ int cf_content_end(struct cf_content_sink *sink, struct cf_digest *ret_digest, s
         sink->large = NULL;
         if (r < 0)
             return r;
-        r = cf_node_set_object(sink->builder, sink->node, ret_digest, size);
+        if (sink->builder)
+            r = cf_node_set_object(sink->builder, sink->node, ret_digest, size);
     } else {
         r = cf_node_set_inline(sink->builder, sink->node, sink->data, sink->size);
     }

@@ -24,6 +24,7 @@ struct cf_content_sink {
     uint8_t data[CF_INLINE_MAX];
 };
 
+/* builder NULL: for files that become objects alone, which the caller sets on their nodes. */
 void cf_content_sink_init(struct cf_content_sink *sink, struct cf_store *store,
                           struct cf_builder *builder);
 void cf_content_sink_done(struct cf_content_sink *sink);

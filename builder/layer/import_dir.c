@@ -17,11 +17,10 @@
 #include <cloudfs/io.h>
 #include <cloudfs/log.h>
 
-#include "content.h"
 #include "import.h"
 #include "place.h"
 
-enum { BUFFER = 256 << 10 };
+enum { BUFFER = CF_SYMLINK_MAX + 1 }; /* of a link's target */
 
 /* A directory on the way from the root to the current one. */
 struct frame {
@@ -40,13 +39,12 @@ struct cf_importer {
     const char *root;           /* what it is, for messages */
     struct cf_builder *builder; /* borrowed */
     struct cf_placer placer;    /* its path is that of the thing at hand */
-    struct cf_content_sink content;
+    struct cf_import_files *files;
     struct cf_import_links links;
     struct frame *frames;
     size_t depth, room;
     int dir; /* the directory of the last frame */
     bool as_root;
-    uint64_t done;       /* bytes of content */
     struct cf_buf value; /* of an xattr */
     char *buffer;
 };
@@ -61,7 +59,7 @@ void cf_importer_free(struct cf_importer *import)
     free(import->buffer);
     cf_buf_done(&import->value);
     cf_import_links_done(&import->links);
-    cf_content_sink_done(&import->content);
+    cf_import_files_free(import->files);
     cf_placer_done(&import->placer);
     cf_close_fd(&import->dir);
     free(import);
@@ -167,51 +165,6 @@ static int copy_xattrs(struct cf_importer *import, int fd, const char *path, str
 
 /* ---- content ---- */
 
-static bool same_state(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* Where data goes on from at, in a file that may have holes; size where there is none. */
-static off_t next_data(int fd, off_t at, const struct stat *st)
-{
-    if (st->st_blocks * 512 >= st->st_size)
-        return at;
-    const off_t data = lseek(fd, at, SEEK_DATA);
-    if (data < 0)
-        return errno == ENXIO ? st->st_size : at;
-    return data;
-}
-
-static int copy_content(struct cf_importer *import, int fd, const struct stat *st,
-                        struct cf_node *node, struct cf_error *err)
-{
-    struct cf_digest digest;
-    off_t at = 0;
-    int r = cf_content_begin(&import->content, node, (uint64_t)st->st_size, err);
-    while (r == 0 && at < st->st_size) {
-        at = next_data(fd, at, st);
-        const off_t left = st->st_size - at;
-        if (left <= 0)
-            break;
-        const size_t want = left < BUFFER ? (size_t)left : BUFFER;
-        const ssize_t n = cf_pread_full(fd, import->buffer, want, at);
-        if (n < 0)
-            return fail_system((int)n, "cannot read it", err);
-        if ((size_t)n < want)
-            return changed(err);
-        r = cf_content_put(&import->content, (uint64_t)at, import->buffer, want, err);
-        at += n;
-        import->done += (uint64_t)n;
-        if (import->options.progress)
-            import->options.progress(import->options.progress_context, import->root, import->done,
-                                     0);
-    }
-    return r < 0 ? r : cf_content_end(&import->content, &digest, err);
-}
-
 static int fill_file(struct cf_importer *import, const char *name, const struct stat *st,
                      struct cf_node *node, struct cf_error *err)
 {
@@ -223,14 +176,12 @@ static int fill_file(struct cf_importer *import, const char *name, const struct 
                                                  : fail_system(errno, "cannot open it", err);
     if (fstat(fd, &now) < 0)
         return fail_system(errno, "cannot look at it", err);
-    if (!same_state(st, &now))
+    if (!cf_import_same_state(st, &now))
         return changed(err);
-    int r = copy_content(import, fd, st, node, err);
-    if (r == 0)
-        r = copy_xattrs(import, fd, NULL, node, err);
-    if (r == 0 && fstat(fd, &now) < 0)
-        return fail_system(errno, "cannot look at it", err);
-    return r == 0 && !same_state(st, &now) ? changed(err) : r;
+    int r = copy_xattrs(import, fd, NULL, node, err);
+    return r < 0 ? r
+                 : cf_import_files_add(import->files, CF_TAKE_FD(fd), st, node,
+                                       &import->placer.path, err);
 }
 
 static int fill_symlink(struct cf_importer *import, const char *name, struct cf_node *node,
@@ -507,10 +458,13 @@ int cf_importer_new(struct cf_store *store, struct cf_builder *builder, const ch
     import->dir = -1;
     import->as_root = geteuid() == 0;
     cf_placer_init(&import->placer, builder, what);
-    cf_content_sink_init(&import->content, store, builder);
     import->buffer = malloc(BUFFER);
     if (!import->buffer)
         return cf_fail(err, -ENOMEM, "out of memory");
+    int r = cf_import_files_new(store, builder, what, options->progress, options->progress_context,
+                                &import->files, err);
+    if (r < 0)
+        return r;
     *ret_importer = CF_TAKE(import);
     return 0;
 }
@@ -542,6 +496,8 @@ int cf_importer_add_inside(struct cf_importer *import, struct cf_node *node, int
     }
     if (r == 0)
         r = walk(import, 0, err);
+    if (r == 0)
+        r = cf_import_files_settle(import->files, &import->placer.path, err);
     return name_failure(import, r, err);
 }
 
@@ -565,6 +521,8 @@ int cf_importer_add(struct cf_importer *import, struct cf_node *node, const char
         r = walk(import, 1, err);
     if (r == 0)
         r = walk(import, 0, err);
+    if (r == 0)
+        r = cf_import_files_settle(import->files, &import->placer.path, err);
     return name_failure(import, r, err);
 }
 

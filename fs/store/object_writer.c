@@ -16,7 +16,8 @@
 
 #define BUFFER_SIZE (1u << 20)
 #define FIRST_ROOM (64u << 10)
-/* Write-back is started every so many bytes, so that the sync at the end is short. */
+/* Write-back is started every so many bytes, and of the rest at the end of a file, so that the sync
+ * at the end of all is short. */
 #define WRITE_BACK_STEP (8u << 20)
 
 struct cf_object_writer {
@@ -90,6 +91,14 @@ static int start_file(struct cf_object_writer *writer)
     return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -errno : 0;
 }
 
+static void start_write_back(struct cf_object_writer *writer)
+{
+    if (writer->flushed > writer->started)
+        (void)sync_file_range(writer->temp.fd, (off_t)writer->started,
+                              (off_t)(writer->flushed - writer->started), SYNC_FILE_RANGE_WRITE);
+    writer->started = writer->flushed;
+}
+
 static int write_out(struct cf_object_writer *writer, const void *data, size_t len)
 {
     int r = writer->temp.fd < 0 ? start_file(writer) : 0;
@@ -98,11 +107,8 @@ static int write_out(struct cf_object_writer *writer, const void *data, size_t l
     if (r < 0)
         return r;
     writer->flushed += len;
-    if (writer->flushed - writer->started >= WRITE_BACK_STEP) {
-        (void)sync_file_range(writer->temp.fd, (off_t)writer->started,
-                              (off_t)(writer->flushed - writer->started), SYNC_FILE_RANGE_WRITE);
-        writer->started = writer->flushed;
-    }
+    if (writer->flushed - writer->started >= WRITE_BACK_STEP)
+        start_write_back(writer);
     return 0;
 }
 
@@ -173,6 +179,7 @@ static int finish(struct cf_object_writer *writer, const struct cf_digest *diges
         return r;
     if (writer->reserved > writer->size && ftruncate(writer->temp.fd, (off_t)writer->size) < 0)
         return -errno;
+    start_write_back(writer);
     return cf_object_publish(writer->store, &writer->temp, digest, writer->size);
 }
 
