@@ -223,6 +223,43 @@ else
     skip_part "no FUSE here: kubeadm on a mount"
 fi
 
+# The document itself: each of its blocks alone, the full file with its comments, and its Kubefile.
+document=${CLOUDFS_SHARED:-$top/../shared}/facts/define-cloudimage.zh.md
+if [ -f "$document" ]; then
+    mkdir blocks
+    awk '/^```yaml/ {n++; on = 1; next} /^```/ {on = 0} on {print > ("blocks/" n)}' "$document"
+    eq "$(ls blocks | tr '\n' ' ')" "1 2 3 4 "
+    for block in 1 2; do
+        "$CLOUDFS" override base:1 -t "block:$block" --replace $kubeadm=blocks/$block >/dev/null
+        "$CLOUDFS" kubeadm "block:$block" | head -n "$(wc -l <blocks/$block)" | cmp - blocks/$block
+        eq "$(value "block:$block" ClusterConfiguration.networking.podSubnet)" '"10.1.0.0/16"'
+        eq "$(value "block:$block" ClusterConfiguration.kubernetesVersion)" '"v1.22.3"'
+        eq "$("$CLOUDFS" kubeadm "block:$block" | grep -c '^kind: ')" 5
+    done
+    eq "$(from block:2 JoinConfiguration.discovery.timeout | cut -d' ' -f1,2)" "layer 1"
+    eq "$(from block:2 InitConfiguration.localAPIEndpoint.bindPort)" "built-in"
+    "$CLOUDFS" override base:1 -t block:4 --replace $kubeadm=blocks/4 >/dev/null
+    "$CLOUDFS" kubeadm block:4 >full.out 2>/dev/null
+    python3 - <<'PY'
+# The base's dns.type is all that the full file does not say itself.
+full, out = open("blocks/4").read().splitlines(), open("full.out").read().splitlines()
+more = [line for line in out if line not in full]
+assert more == ["dns:", "  type: CoreDNS"], more
+PY
+    mkdir context
+    cp blocks/1 context/kubeadm.yml
+    mkdir -p small/etc # whose images need no network
+    cp base/$kubeadm small/etc/
+    cp base/Metadata small/
+    "$CLOUDFS" import small -t kubernetes-clusterv2:v1.19.8 >/dev/null
+    cp blocks/3 context/Kubefile
+    "$CLOUDFS" build -q -t user-define-kubeadm-kubernetes:v1.19.8 context >/dev/null
+    eq "$(value user-define-kubeadm-kubernetes:v1.19.8 KubeletConfiguration.maxPods)" 200
+    eq "$(from user-define-kubeadm-kubernetes:v1.19.8 InitConfiguration.nodeRegistration.criSocket | cut -d' ' -f1,2)" "layer 1"
+else
+    skip_part "no document here (CLOUDFS_SHARED): its own blocks"
+fi
+
 # As an ordinary user, in a store of his own.
 mkdir own && chmod 777 own && chmod -R a+rX base partial.yml
 drop env CLOUDFS_ROOT="$work/own/store" "$CLOUDFS" import base -t base:1 >/dev/null
