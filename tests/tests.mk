@@ -27,6 +27,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcloudfs.a
 $(BUILD)/tests/unit/%.o: ALLCFLAGS += -Itests/lib
 $(BUILD)/tests/unit/test_mount.o: ALLCFLAGS += -Ifs/mount
 $(BUILD)/tests/unit/test_kubefile.o: ALLCFLAGS += -Ibuilder/kubefile
+$(BUILD)/tests/unit/test_rebase.o: ALLCFLAGS += -Ibuilder/rebase
 $(BUILD)/tests/unit/test_registry.o: ALLCFLAGS += -Ibuilder/registry
 $(BUILD)/tests/unit/test_yaml_quick.o: ALLCFLAGS += -Ibuilder/yaml
 $(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry -Ibuilder/chart

@@ -30,6 +30,19 @@ int cf_edit_fail(const struct cf_edit *edit, size_t line, struct cf_error *err, 
 
 /* ---- opening ---- */
 
+bool cf_edit_is_name(const char *path)
+{
+    static const char *const ends[] = {".yml", ".yaml", ".json", "Clusterfile", "Metadata"};
+    size_t len = strlen(path);
+
+    for (size_t i = 0; i < CF_COUNT(ends); i++) {
+        size_t end = strlen(ends[i]);
+        if (len >= end && !strcmp(path + len - end, ends[i]))
+            return true;
+    }
+    return false;
+}
+
 static bool ends_in_json(const char *name)
 {
     size_t len = strlen(name);

@@ -10,19 +10,6 @@
 #include <cloudfs/edit.h>
 #include <cloudfs/log.h>
 
-static bool is_structured(const char *path)
-{
-    static const char *const ends[] = {".yml", ".yaml", ".json", "Clusterfile"};
-    size_t len = strlen(path);
-
-    for (size_t i = 0; i < CF_COUNT(ends); i++) {
-        size_t end = strlen(ends[i]);
-        if (len >= end && !strcmp(path + len - end, ends[i]))
-            return true;
-    }
-    return false;
-}
-
 struct telling {
     const char *file;
     cf_setting_fn *fn;
@@ -51,7 +38,7 @@ int cf_settings_compare(const char *file, const struct cf_buf *was, const struct
     struct cf_edit *b cf_cleanup(cf_edit_close_ptr) = NULL;
     struct telling telling = {file, fn, context};
 
-    if (!is_structured(file) ||
+    if (!cf_edit_is_name(file) ||
         cf_edit_open(file, was->data ? was->data : "", was->len, &a, NULL) < 0 ||
         cf_edit_open(file, now->data ? now->data : "", now->len, &b, NULL) < 0)
         return 0;

@@ -10,7 +10,7 @@
 #define CONTEXT 3
 #define BINARY_LOOK (8u << 10)
 
-static bool is_binary(const char *text, size_t len)
+bool cf_text_is_binary(const char *text, size_t len)
 {
     return len > 0 && memchr(text, '\0', len < BINARY_LOOK ? len : BINARY_LOOK) != NULL;
 }
@@ -135,7 +135,7 @@ int cf_text_diff(const char *path, const char *old_text, size_t old_len, const c
 
     if (old_len == new_len && (old_len == 0 || memcmp(old_text, new_text, old_len) == 0))
         return 0;
-    if (is_binary(old_text, old_len) || is_binary(new_text, new_len))
+    if (cf_text_is_binary(old_text, old_len) || cf_text_is_binary(new_text, new_len))
         return cf_buf_printf(ret_buf, "Binary files %s%s and %s%s differ\n",
                              old_exists ? "a/" : "/dev/null", old_exists ? path : "",
                              new_exists ? "b/" : "/dev/null", new_exists ? path : "");

@@ -29,7 +29,7 @@ struct level {
 };
 #define NO_DIR UINT64_MAX
 
-static bool same_xattrs(const struct cf_tree *a, uint64_t x, const struct cf_tree *b, uint64_t y)
+bool cf_tree_same_xattrs(const struct cf_tree *a, uint64_t x, const struct cf_tree *b, uint64_t y)
 {
     struct cf_xattr one, other;
     uint64_t cookie = 0, count = 0;
@@ -58,8 +58,8 @@ static bool same_xattrs(const struct cf_tree *a, uint64_t x, const struct cf_tre
     return true;
 }
 
-static bool same_content(const struct cf_tree *a, const struct cf_inode *x, const struct cf_tree *b,
-                         const struct cf_inode *y)
+bool cf_tree_same_content(const struct cf_tree *a, const struct cf_inode *x,
+                          const struct cf_tree *b, const struct cf_inode *y)
 {
     struct cf_content one, other;
     const char *target = NULL, *other_target = NULL;
@@ -126,9 +126,9 @@ static int compare_entry(struct comparison *comparison, const struct cf_inode *a
     else if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
         r = add(comparison, 'C', b, false);
     else {
-        bool content = same_content(comparison->a, a, comparison->b, b);
+        bool content = cf_tree_same_content(comparison->a, a, comparison->b, b);
         if (!content || !same_metadata(a, b) ||
-            !same_xattrs(comparison->a, a->nid, comparison->b, b->nid))
+            !cf_tree_same_xattrs(comparison->a, a->nid, comparison->b, b->nid))
             r = add(comparison, 'C', b, content);
     }
     if (r == 0 && S_ISDIR(b->mode))

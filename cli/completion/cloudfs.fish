@@ -74,7 +74,7 @@ function __cloudfs_value -S
             printf '%s\n' true false
         case '*:--root' '*:--upper' '*:--cert-dir'
             __fish_complete_directories (commandline -ct)
-        case '*:--tag' '*:--base'
+        case '*:--tag' '*:--onto' '*:--base'
             command cloudfs $root images --names 2>/dev/null
         case '*:--output-dir'
             __fish_complete_directories (commandline -ct)
@@ -106,7 +106,7 @@ function __cloudfs_operand -S
             __cloudfs_paths $root
         case extract:1 mount:1 build:0
             __fish_complete_directories (commandline -ct)
-        case images:0 'tag:*' 'merge:*' 'rmi:*' history:0 blame:0 'save:*' 'push:*' pull:0 mount:0 diff:1
+        case images:0 'tag:*' 'merge:*' 'rmi:*' history:0 rebase:0 blame:0 'save:*' 'push:*' pull:0 mount:0 diff:1
             command cloudfs $root images --names 2>/dev/null
         case inspect:0 diff:0 scan:0 cache:0 override:0 kubeadm:0 check:0 df:0
             command cloudfs $root images --names 2>/dev/null

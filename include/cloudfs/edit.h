@@ -55,6 +55,8 @@ struct cf_edit_node {
 
 struct cf_edit;
 
+/* Whether a file of that name has settings: .yml, .yaml, .json, Clusterfile, Metadata. */
+bool cf_edit_is_name(const char *path);
 /* Reads the text of a file; it is copied. name is for messages; one that ends in .json is read as
  * JSON, as is any text that is JSON. -EINVAL "NAME:LINE:COLUMN: what is wrong", -EFBIG. */
 int cf_edit_open(const char *name, const void *data, size_t len, struct cf_edit **ret_edit,

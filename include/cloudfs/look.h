@@ -54,6 +54,30 @@ int cf_tree_changes(const struct cf_tree *a, const struct cf_tree *b,
 int cf_text_diff(const char *path, const char *old_text, size_t old_len, const char *new_text,
                  size_t new_len, bool old_exists, bool new_exists, struct cf_buf *ret_buf);
 
+/* Three texts as one, line by line; NUL-free or not. A conflict is where both have changed the same
+ * lines, or lines side by side, in another way: fn (may be NULL) is told of each, and the lines of
+ * one side are taken. Returns the number of conflicts, what fn returned below 0, or -ENOMEM. */
+struct cf_text {
+    const char *text;
+    size_t len;
+};
+struct cf_text_conflict {
+    size_t line;                       /* of ours, from 1 */
+    struct cf_text base, ours, theirs; /* whole lines */
+};
+typedef int cf_text_conflict_fn(const struct cf_text_conflict *conflict, void *context);
+int cf_text_merge(const struct cf_text *base, const struct cf_text *ours,
+                  const struct cf_text *theirs, bool take_theirs, cf_text_conflict_fn *fn,
+                  void *context, struct cf_buf *ret_text);
+/* Whether a NUL is among the first 8 KiB. */
+bool cf_text_is_binary(const char *text, size_t len);
+
+/* Whether two inodes of trees have the same content (of directories: always), and the same extended
+ * attributes, as users see them. */
+bool cf_tree_same_content(const struct cf_tree *a, const struct cf_inode *x,
+                          const struct cf_tree *b, const struct cf_inode *y);
+bool cf_tree_same_xattrs(const struct cf_tree *a, uint64_t x, const struct cf_tree *b, uint64_t y);
+
 /* Where a path of an image comes from: the topmost layer that has it, and what it does in each
  * layer, top first. */
 struct cf_blame_step {

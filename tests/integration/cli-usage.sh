@@ -74,6 +74,10 @@ wrong '--set needs FILE:PATH=VALUE' override a:b --set
 wrong "there is no rule 'all'" check --ignore all
 wrong "--platform: 'amd64' is not OS/ARCH" check --platform amd64
 wrong "too many arguments: 'b'" check a b
+wrong 'argument is missing' rebase --onto a:b -t c:d
+wrong '--onto REF is needed' rebase a:b -t c:d
+wrong '-t REF is needed' rebase a:b --onto c:d
+wrong 'do not go together' rebase a:b --onto c:d -t e:f --ours --theirs
 wrong 'mount point is missing' mount a
 wrong "too many arguments: 'c'" mount a b c
 wrong 'takes at most a mount point' mount --resume 12 a b
