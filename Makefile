@@ -15,9 +15,9 @@ LIBFUSE ?= newest
 FUSEDIR := build/libfuse
 FUSELIB := $(if $(filter system,$(LIBFUSE)),,$(wildcard $(FUSEDIR)/lib/libfuse3.a))
 
-# libarchive and libcurl are loaded when they are needed (builder/layer/libarchive.h,
-# builder/registry/libcurl.h): their headers are enough.
-PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib libcrypto yaml-0.1 libpcre2-8 libcrypt
+# libarchive, libcurl and libcrypto are loaded when they are needed (builder/layer/libarchive.h,
+# builder/registry/libcurl.h, builder/chart/crypto.c): their headers are enough.
+PKGS    := $(if $(FUSELIB),,fuse3) libcjson libzstd libisal zlib nettle yaml-0.1 libpcre2-8 libcrypt
 WARN    := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wvla \
 	   -Wno-missing-field-initializers -Werror
 comma   := ,

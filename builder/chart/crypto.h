@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keys, certificates, ciphers and password hashes: what charts make with libcrypto and libcrypt,
- * which nobody else here needs (content is hashed by fs/base/digest.c). Results are in malloc
- * memory, so that nothing here can throw.
+ * which nobody else here needs (content is hashed by fs/base/digest.c). libcrypto is loaded when
+ * it is first needed: where it is not installed, what needs it fails with -ENOTSUP. Results are in
+ * malloc memory, so that nothing here can throw.
  */
 #ifndef CF_CRYPTO_H
 #define CF_CRYPTO_H
@@ -14,7 +15,7 @@
 #include <cloudfs/buf.h>
 #include <cloudfs/error.h>
 
-/* name: "SHA1", "SHA256", "SHA512"; digest gets up to 64 bytes. Returns its length, 0 for no such.
+/* name: "sha1", "sha256", "sha512"; digest gets up to 64 bytes. Returns its length, 0 for no such.
  */
 size_t cf_crypto_digest(const char *name, const void *data, size_t len, uint8_t digest[64]);
 int cf_crypto_random(void *data, size_t len);

@@ -4,6 +4,7 @@
 #include "crypto.h"
 #include "func.h"
 
+#include <errno.h>
 #include <string.h>
 
 static struct cf_val hex_digest(struct cf_exec *x, const char *name, struct cf_val s)
@@ -20,19 +21,19 @@ static struct cf_val hex_digest(struct cf_exec *x, const char *name, struct cf_v
 CF_FUNC(f_sha1)
 {
     CF_UNUSED;
-    return hex_digest(x, "SHA1", a[0]);
+    return hex_digest(x, "sha1", a[0]);
 }
 
 CF_FUNC(f_sha256)
 {
     CF_UNUSED;
-    return hex_digest(x, "SHA256", a[0]);
+    return hex_digest(x, "sha256", a[0]);
 }
 
 CF_FUNC(f_sha512)
 {
     CF_UNUSED;
-    return hex_digest(x, "SHA512", a[0]);
+    return hex_digest(x, "sha512", a[0]);
 }
 
 CF_FUNC(f_adler32)
@@ -281,7 +282,10 @@ CF_FUNC(f_gen_private_key)
     CF_UNUSED;
     struct cf_buf pem = CF_BUF_INIT;
     cf_run_step(x->run, CF_RUN_LOOK); /* it takes long */
-    if (cf_crypto_private_key(a[0].len ? a[0].str : "none", &pem) < 0) {
+    int r = cf_crypto_private_key(a[0].len ? a[0].str : "none", &pem);
+    if (r == -ENOTSUP)
+        cf_func_fail(x, "keys need libcrypto (libcrypto.so.3), which is not installed");
+    if (r < 0) {
         cf_buf_done(&pem);
         return cf_val_cstr(cf_run_format(x->run, "Unknown type %s", a[0].str));
     }

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libarchive.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <string.h>
+
+#include <cloudfs/library.h>
+#include <cloudfs/scope.h>
+
+static const char *const NAMES[] = {CF_LIBARCHIVE_SYMBOLS(CF_LIBRARY_NAME)};
 
 /* Written once, by load(). */
 static struct cf_libarchive functions;
 static bool loaded;
 
-static bool find(void *library, const char *name, void *ret_function)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(ret_function, &symbol, sizeof symbol);
-    return symbol != NULL;
-}
-
 static void load(void)
 {
-    void *library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return;
-    loaded = true;
-#define FIND(name) loaded = find(library, #name, &functions.name) && loaded;
-    CF_LIBARCHIVE_SYMBOLS(FIND)
+    loaded = cf_library_load("libarchive.so.13", NAMES, CF_COUNT(NAMES), &functions) == 0;
 }
 
 const struct cf_libarchive *cf_libarchive(struct cf_error *err)

@@ -9,6 +9,7 @@
 #include <archive.h>
 
 #include <cloudfs/error.h>
+#include <cloudfs/library.h>
 
 #define CF_LIBARCHIVE_SYMBOLS(X)            \
     X(archive_error_string)                 \
@@ -27,9 +28,8 @@
     X(archive_read_support_format_raw)      \
     X(archive_set_error)
 
-#define CF_LIBARCHIVE_MEMBER(name) __typeof__(name) *name;
 struct cf_libarchive {
-    CF_LIBARCHIVE_SYMBOLS(CF_LIBARCHIVE_MEMBER)
+    CF_LIBARCHIVE_SYMBOLS(CF_LIBRARY_MEMBER)
 };
 
 /* The library's functions, for good; NULL with err set (-ENOTSUP) where it is not installed. */

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 
 #include <cloudfs/error.h>
+#include <cloudfs/library.h>
 
 #define CF_LIBCURL_SYMBOLS(X)   \
     X(curl_easy_cleanup)        \
@@ -36,9 +37,8 @@
     X(curl_url_get)             \
     X(curl_url_set)
 
-#define CF_LIBCURL_MEMBER(name) __typeof__(name) *name;
 struct cf_libcurl {
-    CF_LIBCURL_SYMBOLS(CF_LIBCURL_MEMBER)
+    CF_LIBCURL_SYMBOLS(CF_LIBRARY_MEMBER)
 };
 
 /* The library's functions, for good; NULL with err set (-ENOTSUP) where it is not installed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SHA-256 digests: their three spellings (32 bytes, 64 hex digits, "sha256:" + hex), and hashing.
- * The only door to libcrypto. Source of the spelling: OCI image-spec, descriptor.md "Digests".
+ * The only door to the hash. Source of the spelling: OCI image-spec, descriptor.md "Digests".
  */
 #ifndef CLOUDFS_DIGEST_H
 #define CLOUDFS_DIGEST_H
@@ -37,7 +37,7 @@ void cf_hasher_update(struct cf_hasher *hasher, const void *data, size_t len);
 /* The digest of what was added; the hasher starts anew. */
 void cf_hasher_final(struct cf_hasher *hasher, struct cf_digest *ret_digest);
 
-/* Digest of len bytes. Cannot fail (aborts only where libcrypto itself lacks SHA-256). */
+/* Digest of len bytes. Cannot fail. */
 void cf_digest_of(const void *data, size_t len, struct cf_digest *ret_digest);
 
 #endif

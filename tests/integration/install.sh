@@ -41,7 +41,7 @@ eq "$(LD_LIBRARY_PATH="$root/lib" "$work/shared")" "$want"
 readelf -d "$work/shared" | grep -q 'NEEDED.*\[libcloudfs.so.0\]' || fail "not linked by soname"
 # shellcheck disable=SC2046,SC2086
 cc $san -o "$work/static" "$work/use.c" $(pkg-config $flags --cflags cloudfs) \
-    "$root/lib/libcloudfs.a" $(pkg-config --libs fuse3 libcjson libzstd libisal zlib libarchive libcrypto) -pthread
+    "$root/lib/libcloudfs.a" $(pkg-config --libs fuse3 libcjson libzstd libisal zlib nettle) -pthread
 eq "$("$work/static")" "$want"
 
 foreign=$(nm -D --defined-only "$root/lib/libcloudfs.so" | awk '{print $NF}' | grep -v '^cf_' || true)

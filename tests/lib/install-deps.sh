@@ -7,7 +7,7 @@
 set -eu
 
 build='gcc libc6-dev make pkg-config libfuse3-dev fuse3 libcjson-dev libzstd-dev libisal-dev zlib1g-dev
-libarchive-dev libcurl4-openssl-dev libssl-dev libyaml-dev libpcre2-dev libcrypt-dev libcmocka-dev'
+libarchive-dev libcurl4-openssl-dev libssl-dev nettle-dev libyaml-dev libpcre2-dev libcrypt-dev libcmocka-dev'
 tools="erofs-utils skopeo umoci buildah attr acl rsync git strace python3 zstd mandoc
 docker-registry apache2-utils openssl stress-ng fio $*"
 
