@@ -157,7 +157,8 @@ int cf_kernel_unmount(const char *mountpoint, bool lazy, struct cf_error *err)
 /*
  * With index=on overlayfs refuses an upper directory that another overlay has (-EBUSY), before it
  * looks at the work directory; the upper itself as work directory makes it refuse in any case
- * (-EINVAL), before anything is written.
+ * (-EINVAL), before anything is written. It says so in the kernel's log, which can take
+ * milliseconds: not asked about what is not there yet.
  */
 bool cf_kernel_has_upper(const char *upper)
 {
@@ -165,7 +166,7 @@ bool cf_kernel_has_upper(const char *upper)
         const char *key, *value;
     } options[] = {{"lowerdir", "/"}, {"upperdir", upper}, {"workdir", upper}, {"index", "on"}};
     int fd cf_autoclose = -1;
-    int r = cf_fs_open("overlay", &fd, NULL);
+    int r = access(upper, F_OK) < 0 ? -errno : cf_fs_open("overlay", &fd, NULL);
 
     for (size_t i = 0; r == 0 && i < CF_COUNT(options); i++)
         r = cf_fs_string(fd, options[i].key, options[i].value);

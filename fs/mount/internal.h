@@ -183,6 +183,8 @@ int cf_start_run(struct cf_start *start, bool foreground, struct cf_error *err);
  * returned.
  */
 int cf_daemon_run(struct cf_start *start, int *ready_fd, struct cf_error *err);
+/* Forks a process that is nobody's child. Returns 0 in it, 1 in the caller, or -errno. */
+int cf_fork_orphan(void);
 /* Turns the process into a daemon that has only what start names, and runs it; never returns. */
 void cf_daemon_enter(struct cf_start *start, int ready_fd) __attribute__((noreturn));
 

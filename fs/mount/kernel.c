@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cloudfs/io.h>
@@ -174,18 +173,11 @@ static int mount_it(const struct cf_start *start, int stubs_fd, struct cf_error 
 /* In a process of its own, for nobody waits for the disk. */
 static void sync_aside(const struct cf_start *start)
 {
-    int status;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        if (fork() == 0) {
-            (void)close_range(0, 2, 0);
-            (void)cf_start_sync(start);
-        }
+    if (cf_fork_orphan() == 0) {
+        (void)close_range(0, 2, 0);
+        (void)cf_start_sync(start);
         _exit(0);
     }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
 }
 
 /* The kernel says when its list of mounts changes. */

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -318,26 +317,6 @@ int cf_start_sync(const struct cf_start *start)
 
 /* ---- the fork ---- */
 
-/* Forks twice, so that the daemon is nobody's child and its end leaves no zombie with us. */
-static int spawn_daemon(struct cf_start *start, int ready_fd, int wait_fd)
-{
-    int status = 0;
-    pid_t pid = fork();
-
-    if (pid < 0)
-        return -errno;
-    if (pid == 0) {
-        (void)close(wait_fd);
-        pid = fork();
-        if (pid == 0)
-            cf_daemon_enter(start, ready_fd);
-        _exit(pid < 0 ? errno : 0);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? -WEXITSTATUS(status) : 0;
-}
-
 static int wait_ready(struct cf_start *start, int wait_fd, struct cf_error *err)
 {
     struct cf_error told;
@@ -361,7 +340,11 @@ static int run_in_background(struct cf_start *start, struct cf_error *err)
     if (pipe2(ends, O_CLOEXEC) < 0)
         return cf_fail_errno(err, errno, "cannot make a pipe");
     int wait_fd cf_autoclose = ends[0], ready_fd cf_autoclose = ends[1];
-    int r = spawn_daemon(start, ready_fd, wait_fd);
+    int r = cf_fork_orphan();
+    if (r == 0) {
+        cf_close_fd(&wait_fd);
+        cf_daemon_enter(start, ready_fd);
+    }
     if (r < 0)
         return cf_fail_errno(err, -r, "cannot start the mount's daemon");
     cf_close_fd(&ready_fd);
