@@ -306,13 +306,18 @@ class Bench:
         engine.mount(run.state, image)
         return run
 
+    def turn(self, number):
+        """Another begins each time: what one leaves to the disk is not always the same other's to wait for."""
+        first = number % len(self.engines)
+        return self.engines[first:] + self.engines[:first]
+
     def scene(self, scene):
         """{key: {engine: samples}}, the engines in turns."""
         samples = {key: {engine.name: [] for engine in self.engines} for key in scene.keys}
         held = []
         try:
-            for _ in range(self.runs):
-                for engine in self.engines:
+            for turn in range(self.runs):
+                for engine in self.turn(turn):
                     self.one(scene, engine, samples, held)
             for run in held:
                 scene.later(run)
@@ -358,9 +363,9 @@ class Bench:
     def mounts(self):
         """Mounts of 1, 50 and 500 layers, until the first file is read."""
         samples = {key: {engine.name: [] for engine in self.engines} for key in mount_keys()}
-        for _ in range(3 * self.runs):
+        for turn in range(3 * self.runs):
             for layers, key in zip(LAYERS, mount_keys()):
-                for engine in self.engines:
+                for engine in self.turn(turn):
                     self.number += 1
                     state = f"{self.work}/{self.number}"
                     try:
