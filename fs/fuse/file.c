@@ -106,22 +106,33 @@ static void open_control(fuse_req_t req, struct fuse_file_info *fi)
         free(handle);
 }
 
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+/* Whether the file is to be prefetched. */
+static bool open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct cf_engine *engine = cf_engine_of(req);
     struct cf_handle *handle = NULL;
-    if (ino == CF_CONTROL_INO) {
-        open_control(req, fi);
-        return;
-    }
     OPENING(engine);
     int r = open_handle(req, ino, fi->flags, &handle);
     if (r == 0 && (r = fill_info(engine, fi, handle)) < 0)
         handle_close(engine, handle);
-    if (r < 0)
+    if (r < 0) {
         cf_engine_reply(req, r);
-    else if (fuse_reply_open(req, fi) != 0)
+        return false;
+    }
+    bool unread = cf_file_is_unread(handle->file);
+    if (fuse_reply_open(req, fi) != 0)
         handle_close(engine, handle);
+    return unread;
+}
+
+/* Who opened it has things to do before it reads: the disk begins meanwhile. */
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct cf_engine *engine = cf_engine_of(req);
+    if (ino == CF_CONTROL_INO)
+        open_control(req, fi);
+    else if (open_file(req, ino, fi))
+        cf_union_prefetch(engine->u, ino);
 }
 
 static void reply_created(fuse_req_t req, const struct cf_entry *entry, struct cf_handle *handle,

@@ -12,6 +12,9 @@
 
 #include "internal.h"
 
+/* A kernel's usual read-ahead: who reads on finds its own. */
+#define PREFETCH_MAX (128 << 10)
+
 struct cf_file {
     struct cf_union *u;
     struct cf_vnode *node; /* pinned */
@@ -321,6 +324,25 @@ void cf_file_set_stale(struct cf_file *file)
 bool cf_file_take_stale(struct cf_file *file)
 {
     return atomic_exchange(&file->node->stale, false);
+}
+
+/* ---- reading ahead ---- */
+
+bool cf_file_is_unread(struct cf_file *file)
+{
+    return !file->routed && !atomic_exchange(&file->node->fetched, true);
+}
+
+void cf_union_prefetch(struct cf_union *u, uint64_t ino)
+{
+    struct cf_pin pin cf_autopin = cf_pin_get(u, ino);
+    struct cf_data_source content;
+    if (!pin.node || pin.node->nid == CF_NID_NONE || cf_lower_content(u, pin.node->nid, &content) ||
+        content.kind == CF_DATA_MEMORY)
+        return;
+    int fd cf_autoclose = cf_lower_open(u, &content);
+    if (fd >= 0)
+        (void)posix_fadvise(fd, 0, PREFETCH_MAX, POSIX_FADV_WILLNEED);
 }
 
 int cf_file_sync(struct cf_file *file, bool data_only)

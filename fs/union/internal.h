@@ -70,6 +70,7 @@ struct cf_vnode {
     uint8_t type;             /* S_IFMT bits >> 12 */
     atomic_bool stale;        /* see cf_file_set_stale */
     atomic_bool plain;        /* born here, and nobody gave it a capability or an ACL */
+    atomic_bool fetched;      /* see cf_union_prefetch */
 };
 
 struct cf_dirslot {

@@ -156,6 +156,11 @@ int cf_file_backing(struct cf_file *file, bool *ret_owned);
  * cached of the content is older than the content. take: gives and clears it. */
 void cf_file_set_stale(struct cf_file *file);
 bool cf_file_take_stale(struct cf_file *file);
+/* Whether the file's content is the lower's, and nobody has opened the file before in this mount;
+ * once true, never again: then prefetch it. */
+bool cf_file_is_unread(struct cf_file *file);
+/* Has the disk begin to read the content of the lower file of that number, its first 128 KiB. */
+void cf_union_prefetch(struct cf_union *u, uint64_t ino);
 int cf_file_sync(struct cf_file *file, bool data_only);
 int cf_file_flush(struct cf_file *file); /* what close(2) has to report */
 int cf_file_allocate(struct cf_file *file, int mode, off_t offset, off_t len);

@@ -86,3 +86,26 @@ else
     skip_part "no passthrough here: $pass"
 fi
 "$CLOUDFS" umount "$work/m"
+
+# The first open of a lower file has the disk read it, while whoever opened it does other things.
+hash=$(sha256sum <"$work/src/d00/f0" | cut -c-64)
+object=$CLOUDFS_ROOT/objects/$(printf %s "$hash" | cut -c-2)/$(printf %s "$hash" | cut -c3-)
+cached() {
+    fincore --noheadings --output pages "$object" | tr -d ' '
+}
+"$CLOUDFS" mount test/requests:1 "$work/m"
+sync
+dd if="$object" of=/dev/null iflag=nocache count=0 status=none
+if [ "$(cached)" = 0 ]; then
+    exec 3<"$work/m/d00/f0"
+    tries=0
+    until [ "$(cached)" != 0 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ] || fail "an opened file is not read ahead"
+        sleep 0.1
+    done
+    exec 3<&-
+else
+    skip_part "this disk keeps what it has cached"
+fi
+"$CLOUDFS" umount "$work/m"
