@@ -14,6 +14,8 @@
 
 #define STEP_MIN (UINT64_C(1) << 20)
 #define STEP_MAX (UINT64_C(64) << 20)
+#define READY_MIN (UINT64_C(32) << 10)
+#define READY_MAX (UINT64_C(512) << 10)
 #define TICKS 32u   /* ticks between two looks at the page faults */
 #define FAULTS 256u /* page faults between two looks at the resident pages */
 #define RESIDENT_MAX ((UINT64_C(12) << 20) / 4096) /* pages */
@@ -127,6 +129,25 @@ static int grow(struct arena *arena, uint64_t need)
     return r;
 }
 
+/* Linux 5.14; older headers lack it, and an older kernel refuses it. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Pages are mapped many at a time: a fault for each costs 0.5 us on good days, and 17 us in some
+ * virtual machines, where this takes 1 us. */
+static void make_ready(struct arena *arena, uint64_t end)
+{
+    uint64_t step = arena->ready, ready;
+
+    step = step < READY_MIN ? READY_MIN : step > READY_MAX ? READY_MAX : step;
+    ready = align_up(end, READY_MIN) + step - READY_MIN;
+    if (ready > arena->limit)
+        ready = arena->limit;
+    (void)madvise(arena->base + arena->ready, ready - arena->ready, MADV_POPULATE_WRITE);
+    arena->ready = ready;
+}
+
 int arena_alloc(struct arena *arena, size_t size, uint32_t *ret_ref)
 {
     uint64_t end;
@@ -137,6 +158,8 @@ int arena_alloc(struct arena *arena, size_t size, uint32_t *ret_ref)
     end = arena->used + align_up(size, ARENA_UNIT);
     if (end > arena->limit && (r = grow(arena, end)) < 0)
         return r;
+    if (end > arena->ready)
+        make_ready(arena, end);
     *ret_ref = (uint32_t)(arena->used / ARENA_UNIT);
     arena->used = end;
     return 0;

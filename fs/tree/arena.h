@@ -21,6 +21,7 @@
 struct arena {
     uint8_t *base;
     uint64_t used, limit; /* limit: what is backed by memory or by the file */
+    uint64_t ready;       /* what was mapped ahead of use */
     int fd;               /* the file, -1 before it is needed */
     int scratch_fd;
     const struct cf_tree *tree; /* dropped as well while set: the tree that is being read */
