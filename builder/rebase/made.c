@@ -72,8 +72,7 @@ static int copy_entry(struct cf_builder *builder, struct cf_node *dir, const cha
 
 /* ---- the tree ---- */
 
-/* The directory that a path lies in, made as ours is where the new base has none: -ENOTDIR where
- * that has something else there. */
+/* The directory that a path lies in, made as ours is where the new base has none. */
 static int parent_of(struct rebasing *rebasing, struct cf_builder *builder, const char *path,
                      struct cf_node **ret_dir)
 {
@@ -89,7 +88,9 @@ static int parent_of(struct rebasing *rebasing, struct cf_builder *builder, cons
         uint64_t nid = 0;
         cf_buf_clear(&so_far);
         r = cf_buf_add(&so_far, path, (size_t)(slash - path));
-        if (r == 0 && !child) {
+        if (child)
+            cf_node_inode(child, &inode);
+        if (r == 0 && !S_ISDIR(inode.mode)) {
             r = cf_tree_walk(rebasing->ours, so_far.data, &nid);
             if (r == 0)
                 r = cf_tree_inode(rebasing->ours, nid, &inode);
@@ -98,10 +99,6 @@ static int parent_of(struct rebasing *rebasing, struct cf_builder *builder, cons
             if (r == 0)
                 r = copy_xattrs(rebasing->ours, nid, builder, child);
         }
-        if (r == 0)
-            cf_node_inode(child, &inode);
-        if (r == 0 && !S_ISDIR(inode.mode))
-            r = -ENOTDIR;
         dir = child;
     }
     *ret_dir = dir;

@@ -284,13 +284,41 @@ static int merge_thing(struct deciding *deciding)
     return merge_attributes(deciding, decision);
 }
 
+/* Whether the new base has put something else in the place of a directory that the path lies in. */
+static int is_blocked(const struct deciding *deciding, bool *ret_blocked)
+{
+    const struct rebasing *rebasing = deciding->rebasing;
+    struct cf_buf dir cf_autobuf = CF_BUF_INIT;
+    struct thing old, theirs;
+    int r = 0;
+
+    *ret_blocked = false;
+    for (const char *slash = strchr(deciding->path, '/'); slash && r == 0 && !*ret_blocked;
+         slash = strchr(slash + 1, '/')) {
+        cf_buf_clear(&dir);
+        r = cf_buf_add(&dir, deciding->path, (size_t)(slash - deciding->path));
+        if (r == 0)
+            r = look(rebasing->theirs, dir.data, &theirs);
+        if (r == 0)
+            r = look(rebasing->old, dir.data, &old);
+        *ret_blocked = r == 0 && theirs.exists && !is_dir(&theirs) && !same(&old, &theirs);
+    }
+    return r;
+}
+
 static int decide_path(struct deciding *deciding)
 {
+    bool blocked = false;
     const struct thing *old = &deciding->old, *ours = &deciding->ours, *theirs = &deciding->theirs;
     bool dir_goes = is_dir(old) && !is_dir(ours);
 
     if (same(old, ours) || same(ours, theirs))
         return 0; /* theirs it is */
+    int r = ours->exists ? is_blocked(deciding, &blocked) : 0;
+    if (r < 0)
+        return fail(deciding, r);
+    if (blocked)
+        return whole_conflict(deciding);
     if (dir_goes && is_dir(theirs) && changed_below(deciding->their_changes, deciding->path))
         return whole_conflict(deciding);
     if (same(old, theirs))

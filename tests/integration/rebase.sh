@@ -136,6 +136,18 @@ eq "$("$CLOUDFS" cat hard:ours:scripts/list | tail -n 1) $("$CLOUDFS" cat hard:t
 eq "$("$CLOUDFS" cat hard:theirs:gone/b)" other
 "$CLOUDFS" cat hard:theirs:etc/daemon.json | grep -q insecure-registries || fail "--theirs drops what is no conflict"
 
+# Files in a directory that the new base has turned into a file.
+"$CLOUDFS" override kubernetes:v1.19.8 -t deep:1 --copy opt/mine=mine >/dev/null
+rm -r hard/opt
+echo file >hard/opt
+"$CLOUDFS" import hard -t kubernetes:v1.22.0 >/dev/null
+"$CLOUDFS" rebase deep:1 --onto kubernetes:v1.22.0 -t deep:2 >told 2>/dev/null && fail "no conflict: $(cat told)"
+eq "$(head -n 1 told)" opt/mine
+"$CLOUDFS" rebase deep:1 --onto kubernetes:v1.22.0 -t deep:ours --ours >/dev/null 2>&1
+eq "$("$CLOUDFS" cat deep:ours:opt/mine)" mine
+"$CLOUDFS" rebase deep:1 --onto kubernetes:v1.22.0 -t deep:theirs --theirs >/dev/null 2>&1
+eq "$("$CLOUDFS" cat deep:theirs:opt)" file
+
 # The old base: said, found, or not to be known; any image will do where it is said.
 "$CLOUDFS" rebase mine:2 --onto kubernetes:v1.20.4 --base mine:1 -t last:1 >/dev/null 2>&1
 "$CLOUDFS" cat last:1:etc/kubeadm.yml | grep -q 'podSubnet: 100.64.0.0/10' || fail "--base is not what was taken"
