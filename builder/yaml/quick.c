@@ -255,6 +255,33 @@ static bool is_flow_alone(const struct quick *quick)
     return cf_quick_byte(quick, at) == '\n' || (*at == '#' && at[-1] == ' ');
 }
 
+/* Whether the collection here is a key in a list: [{a: b}: c]. A key is at most 1024 long, and
+ * all in one line. */
+static bool is_flow_key(const struct quick *quick)
+{
+    const char *at = quick->at;
+    char quote = 0;
+    size_t depth = 0;
+
+    do {
+        char c = cf_quick_byte(quick, at);
+        if (c == '\n' || at - quick->at > 2 * KEY_MAX)
+            return false;
+        if (quote == '"' && c == '\\')
+            at++;
+        else if (quote)
+            quote = c == quote ? 0 : quote;
+        else if ((c == '"' || c == '\'') && strchr("[{,: ", at[-1]))
+            quote = c;
+        depth += !quote && (c == '[' || c == '{');
+        depth -= !quote && (c == ']' || c == '}');
+        at++;
+    } while (depth > 0);
+    while (cf_quick_byte(quick, at) == ' ')
+        at++;
+    return cf_quick_byte(quick, at) == ':';
+}
+
 static int begin_flow(struct quick *quick, struct cf_yaml_event *ret_event)
 {
     bool is_map = *quick->at == '{';
@@ -448,7 +475,9 @@ static int flow_item(struct quick *quick, struct cf_yaml_event *ret_event)
     char c = *start;
 
     if ((c == '[' || c == '{') && !is_key)
-        return begin_flow(quick, ret_event);
+        return top(quick) == QUICK_FLOW_SEQUENCE && is_flow_key(quick)
+                   ? -ENOTSUP
+                   : begin_flow(quick, ret_event);
     bool quoted = c == '"' || c == '\'';
     int r = quoted ? cf_quick_quoted(quick, ret_event) : cf_quick_flow_plain(quick, ret_event);
     quick->state = QUICK_FLOW_AFTER;
