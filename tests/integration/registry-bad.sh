@@ -60,6 +60,28 @@ fails 'nothing came|ends too early' long=10
 comes status=503:2
 comes status=429:1:1
 comes no-type
+# Retry-After is kept to, in seconds and as a date; without it the pause is short.
+took() { # FAULT: seconds that the pull takes, in $seconds
+    bad "$good" "$1"
+    fresh
+    seconds=$(python3 -c 'import subprocess, sys, time
+start = time.monotonic()
+subprocess.run([sys.argv[1], "pull", "-q", "--tls-verify=false", sys.argv[2]], check=True, stdout=subprocess.DEVNULL)
+print("%.1f" % (time.monotonic() - start))' "$CLOUDFS" "$bad/apps/a:1")
+}
+between() { # WHAT LEAST MOST
+    echo "$1: $seconds s"
+    python3 -c 'import sys; sys.exit(not float(sys.argv[2]) <= float(sys.argv[1]) <= float(sys.argv[3]))' "$seconds" "$2" "$3" ||
+        fail "$1: $seconds seconds, not $2 to $3"
+}
+took status=503:1:3
+between '503, Retry-After: 3' 3.0 60
+took status=429:2:2
+between '429 twice, Retry-After: 2' 4.0 60
+took status=503:1:date+5
+between '503, Retry-After: a date' 3.0 60
+took status=503:1
+between '503, none' 0.0 2.9
 fails 'does not match|should be|damaged' wrong-bytes
 fails 'does not match its digest' wrong-manifest
 fails 'ends too early|does not match|answers' short=10

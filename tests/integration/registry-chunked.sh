@@ -114,6 +114,30 @@ for kind in estargz zstd; do
     done
 done
 
+# A table of contents that lies, with all checksums in order: the image comes as its tar has it, or not at
+# all, and what the store has stays right.
+if command -v zstd >/dev/null 2>&1; then
+    for lie in digest stolen chunk offset size twice missing name mode; do
+        python3 "$top/tests/lib/lying_toc.py" "http://$reg" apps/k 2 "lie-$lie" $lie || fail "no image whose table lies: $lie"
+        store=$work/store-lie-$lie
+        CLOUDFS_ROOT=$store "$CLOUDFS" pull -q "$reg/apps/gzip:1" >/dev/null
+        if CLOUDFS_ROOT=$store "$CLOUDFS" pull -q "$reg/apps/k:lie-$lie" >"$work/said" 2>"$work/why"; then
+            echo "a lie ($lie): all of the layer was read instead"
+            eq "$(cat "$work/said")" "$id"
+            check_v2 "$store" "$reg/apps/k:lie-$lie"
+        else
+            echo "a lie ($lie): $(cat "$work/why")"
+            eq "$lie: $(wc -l <"$work/why") lines" "$lie: 1 lines"
+            eq "$(CLOUDFS_ROOT=$store "$CLOUDFS" images --names)" "$reg/apps/gzip:1"
+        fi
+        CLOUDFS_ROOT=$store "$CLOUDFS" fsck -q
+        CLOUDFS_ROOT=$store "$CLOUDFS" pull -q "$reg/apps/k:2" >/dev/null # nothing is poisoned
+        check_v2 "$store" "$reg/apps/k:2"
+    done
+else
+    skip_part "no zstd on this machine: tables of contents that lie"
+fi
+
 # A registry that misbehaves: the image is right, or there is one clear line.
 try_bad() { # FAULT...: pulls v2 onto v1 through it into $work/store-bad
     bad_port=$(free_port)

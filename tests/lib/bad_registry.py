@@ -13,13 +13,14 @@ usage: bad_registry.py PORT http://GOOD [FAULT...]
   long=N, short=N lies about a blob's length: N bytes more, or fewer, than there are
   loop            redirects blobs to itself for ever
   elsewhere=URL   redirects blobs to another server (which logs what arrives there)
-  status=S:TIMES[:RETRY-AFTER]  answers S to the first TIMES requests below /v2/REPOSITORY
+  status=S:TIMES[:RETRY-AFTER]  answers S to the first TIMES requests below /v2/REPOSITORY; RETRY-AFTER is a
+                  number, or date+N for the date in N seconds
   stall-headers   takes requests for blobs and never answers
   no-type         gives manifests no Content-Type
   echo            prints each request's line and whether it carries credentials
   no-patch        refuses PATCH with a stream (without Content-Range)
 """
-import http.client, sys, threading, time, urllib.parse
+import email.utils, http.client, sys, threading, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 port, good = int(sys.argv[1]), urllib.parse.urlsplit(sys.argv[2])
@@ -65,6 +66,8 @@ class Handler(BaseHTTPRequestHandler):
             print(self.command, self.path, "Authorization" in self.headers, flush=True)
         if "status" in faults and self.path != "/v2/":
             status, times, after = (faults["status"].split(":") + [""])[:3]
+            if after.startswith("date+"):
+                after = email.utils.formatdate(time.time() + int(after[5:]), usegmt=True)
             if first("status", int(times)):
                 self.plain(int(status), [("Retry-After", after)] if after else [])
                 return True
