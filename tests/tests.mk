@@ -30,7 +30,7 @@ $(BUILD)/tests/unit/test_kubefile.o: ALLCFLAGS += -Ibuilder/kubefile
 $(BUILD)/tests/unit/test_rebase.o: ALLCFLAGS += -Ibuilder/rebase
 $(BUILD)/tests/unit/test_registry.o: ALLCFLAGS += -Ibuilder/registry
 $(BUILD)/tests/unit/test_yaml_quick.o: ALLCFLAGS += -Ibuilder/yaml
-$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry -Ibuilder/chart
+$(BUILD)/tests/fuzz/%.o: ALLCFLAGS += -Ibuilder/layer -Ibuilder/registry -Ibuilder/chart -Ibuilder/rebase
 
 # LIBFUZZER=1 (with clang): a fuzzer. Otherwise a program that replays a corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay_main.o) \

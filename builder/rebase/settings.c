@@ -99,8 +99,16 @@ static int tell(struct merging *merging, const struct cf_edit_change *change, co
     struct cf_buf was cf_autobuf = CF_BUF_INIT, now cf_autobuf = CF_BUF_INIT;
     struct cf_buf other cf_autobuf = CF_BUF_INIT;
 
-    if (put(change->was, &was) < 0 || put(change->now, &now) < 0 || put(theirs, &other) < 0)
-        return cf_rebase_no_memory(merging->rebasing);
+    int r = put(change->was, &was);
+
+    if (r == 0)
+        r = put(change->now, &now);
+    if (r == 0)
+        r = put(theirs, &other);
+    if (r < 0) { /* an alias that means nothing by itself */
+        merging->unable = true;
+        return r == -ENOMEM ? cf_rebase_no_memory(merging->rebasing) : 0;
+    }
     return cf_rebase_conflict(merging->rebasing, merging->file, path,
                               change->now ? change->now->line : 0, was.data, now.data, other.data);
 }
@@ -209,7 +217,7 @@ int cf_rebase_settings(struct rebasing *rebasing, const char *path, const struct
         r = finish(&merging, base, ours, theirs, conflicts, ret_text) < 0
                 ? cf_rebase_no_memory(rebasing)
                 : 1;
-    else if (r == 0 || r == -EINVAL || r == -EFBIG)
+    else if (r != -ENOMEM)
         r = 0;
     if (r == 0)
         cf_rebase_forget(rebasing, before);
