@@ -37,7 +37,7 @@ UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps lib cli check check-unit check-fuzz check-integration demo bench bench-mount lint \
+.PHONY: all deps lib cli check check-unit check-fuzz check-integration demo bench bench-build bench-mount lint \
 	fuzz install clean distclean help format
 
 ##@ Building

@@ -93,7 +93,12 @@ bench: deps ## measure cloudfs beside its peers into docs/benchmarks.md (ROWS="n
 	@$(SUBMAKE) $(FAST) -s all
 	@sh tests/lib/install-deps.sh podman time openssl
 	@CLOUDFS=$(abspath $(BUILD))/cloudfs bash tests/bench/run.sh --doc docs/benchmarks.md $(ROWS)
+	@$(if $(ROWS),,$(SUBMAKE) bench-build)
 	@$(if $(ROWS),,$(SUBMAKE) bench-mount)
+
+bench-build: deps ## only builds beside buildah bud, into docs/benchmarks.md
+	@$(SUBMAKE) $(FAST) -s all
+	@CLOUDFS=$(abspath $(BUILD))/cloudfs python3 tests/bench/rows_build.py --doc docs/benchmarks.md
 
 bench-mount: deps ## only the mounted filesystem beside overlayfs and fuse-overlayfs (QUICK=1: minutes)
 	@$(SUBMAKE) $(FAST) -s all
