@@ -107,8 +107,9 @@ static bool is_mixed(const struct cf_image_entry *entries, size_t count, const c
 int cli_images(struct cli *cli, int argc, char **argv)
 {
     static const char *const headers[] = {"NAME", "TAG", "IMAGE ID", "CREATED", "SIZE", "PLATFORM"};
-    bool names = false;
+    bool names = false, all = false;
     const struct cli_option options[] = {
+        {'a', "all", NULL, CLI_FLAG, &all, "show intermediate images too"},
         {0, "names", NULL, CLI_FLAG, &names, "print only names"},
         {0},
     };
@@ -127,7 +128,7 @@ int cli_images(struct cli *cli, int argc, char **argv)
         cli_table_new(headers, CF_COUNT(headers) - !is_mixed(entries, count, wanted));
     struct cf_json *list cf_cleanup(cf_json_free_ptr) = cf_json_array();
     for (size_t i = 0; i < count; i++) {
-        if (!entry_matches(&entries[i], wanted))
+        if (!entry_matches(&entries[i], wanted) || (entries[i].intermediate && !all))
             continue;
         if (cli->json)
             (void)cf_json_append(list, entry_json(&entries[i]));

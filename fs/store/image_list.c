@@ -10,18 +10,21 @@
 #include <cloudfs/store.h>
 
 #include "image_parse.h"
+#include "mark.h"
 #include "private.h"
 
 struct listed {
     struct cf_image_entry entry;
     size_t name_room;
-    int64_t created; /* nanoseconds since the epoch */
+    int64_t created;        /* nanoseconds since the epoch */
+    struct cf_digest chain; /* of all its layers; zeros where it has none */
 };
 
 struct list {
     struct cf_store *store;
     struct listed *images;
     size_t count, room;
+    struct cf_digest_set below; /* chains of layers that an image has more on top of */
 };
 
 /* "2024-01-02T03:04:05.678Z" or with "+01:00" to nanoseconds; 0 for what is no RFC 3339. */
@@ -61,6 +64,21 @@ static struct listed *add_image(struct list *list, const struct cf_digest *manif
     return image;
 }
 
+/* As OCI image-spec, config.md "Layer ChainID", but for the spelling. */
+static int note_chain(struct list *list, struct listed *listed, const struct cf_image *image)
+{
+    struct cf_digest both[2] = {0};
+
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (i > 0 && cf_digest_set_add(&list->below, &both[0]) < 0)
+            return -ENOMEM;
+        both[1] = image->diff_ids[i];
+        cf_digest_of(both, sizeof(both), &both[0]);
+    }
+    listed->chain = both[0];
+    return 0;
+}
+
 static int describe(struct list *list, struct listed *listed, const struct cf_image *image)
 {
     struct cf_image *whole cf_cleanup(cf_image_free_ptr) = NULL;
@@ -71,6 +89,8 @@ static int describe(struct list *list, struct listed *listed, const struct cf_im
             listed->entry.size = UINT64_MAX;
     if (cf_image_load(list->store, &image->manifest, &whole, NULL) < 0)
         return 0; /* shown without what is lost; fsck tells */
+    if (note_chain(list, listed, whole) < 0)
+        return -ENOMEM;
     const char *created = cf_json_get_string(whole->config_json, "created");
     const char *os = cf_json_get_string(whole->config_json, "os");
     const char *architecture = cf_json_get_string(whole->config_json, "architecture");
@@ -189,6 +209,10 @@ int cf_image_list(struct cf_store *store, struct cf_image_entry **ret_entries, s
     struct list list = {.store = store};
 
     int r = collect(&list, err);
+    for (size_t i = 0; i < list.count; i++)
+        list.images[i].entry.intermediate = list.images[i].entry.name_count == 0 &&
+                                            cf_digest_set_has(&list.below, &list.images[i].chain);
+    cf_digest_set_done(&list.below);
     struct cf_image_entry *entries = calloc(list.count + 1, sizeof(*entries));
     if (r == 0 && !entries)
         r = -ENOMEM;

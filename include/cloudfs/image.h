@@ -109,9 +109,10 @@ struct cf_image_entry {
     struct cf_digest manifest, config;
     char **names; /* may be empty */
     size_t name_count;
-    char *created;  /* RFC 3339 text of the config, or NULL */
-    char *platform; /* "linux/arm64/v8" of the config; NULL where it does not say */
-    uint64_t size;  /* bytes of content of its merged layers, as their manifests say */
+    char *created;     /* RFC 3339 text of the config, or NULL */
+    char *platform;    /* "linux/arm64/v8" of the config; NULL where it does not say */
+    uint64_t size;     /* bytes of content of its merged layers, as their manifests say */
+    bool intermediate; /* without a name, and another image has more layers on top of all of its */
 };
 int cf_image_list(struct cf_store *store, struct cf_image_entry **ret_entries, size_t *ret_count,
                   struct cf_error *err);

@@ -262,6 +262,15 @@ eq "$(json out 'd["Damaged"] >= 1 and len(d["Problems"]) >= 1')" true
 "$CLOUDFS" fsck -q || fail "loading the image again does not bring back what was lost"
 "$CLOUDFS" cat kube:v1:bin/tool | same_files - a/bin/tool
 
+# A name that moves on leaves an image without one: below others it is intermediate, else it is shown.
+"$CLOUDFS" --root moving import a -t moving:1 >/dev/null
+"$CLOUDFS" --root moving import b --base moving:1 -t moving:1 >/dev/null
+eq "$("$CLOUDFS" --root moving images -q | wc -l)" 1
+eq "$("$CLOUDFS" --root moving images -q --all | wc -l)" 2
+eq "$("$CLOUDFS" --root moving images -a | awk 'NR > 1 {print $1}' | sort | tr '\n' ' ')" '<none> moving '
+"$CLOUDFS" --root moving import b -t moving:1 >/dev/null
+eq "$("$CLOUDFS" --root moving images | awk 'NR > 1 {print $1}' | sort | tr '\n' ' ')" '<none> moving '
+
 # info.
 "$CLOUDFS" info --json >out
 eq "$(json out 'sorted(d)')" "['Disk', 'Fuse', 'Kernel', 'Machine', 'Root', 'User', 'Version']"
