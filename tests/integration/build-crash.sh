@@ -17,9 +17,10 @@ printf '%s\n' 'FROM base:1' 'COPY one etc/' 'COPY dir .' 'RUN echo two > two' 'R
 CLOUDFS_ROOT=$work/reference "$CLOUDFS" -q import base -t base:1 >/dev/null
 CLOUDFS_ROOT=$work/reference "$CLOUDFS" -q build -t x:1 ctx >want
 
-# check: nothing of a build that was ended is there but its layers.
+# check: nothing of a build that was ended is there but its layers; or all, where it was ended behind its last step.
 check() {
-    fails_with 1 'no such image' "$CLOUDFS" inspect x:1
+    "$CLOUDFS" images -q x:1 >named
+    [ ! -s named ] || same_files want named
     "$CLOUDFS" umount --all --discard
     "$CLOUDFS" fsck -q
 }
