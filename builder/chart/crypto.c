@@ -108,7 +108,13 @@ size_t cf_crypto_digest(const char *name, const void *data, size_t len, uint8_t 
 
 int cf_crypto_random(void *data, size_t len)
 {
-    return getrandom(data, len, 0) == (ssize_t)len ? 0 : -EIO;
+    for (size_t done = 0; done < len;) { /* a signal cuts it short, and 32 MiB do */
+        ssize_t n = getrandom((uint8_t *)data + done, len - done, 0);
+        if (n < 0 && errno != EINTR)
+            return -EIO;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
 }
 
 int cf_crypto_bcrypt(const char *password, char ret_hash[128])
