@@ -69,27 +69,6 @@ static int take_ignored(const struct cli *cli, const struct cli_list *list,
     return -1;
 }
 
-/* What the image is for, where that is an image and nothing else was said. */
-static int open_rootfs(const struct cli *cli, const char *text, struct cf_store **ret_store,
-                       struct cf_rootfs **ret_rootfs, struct cf_platform *platform,
-                       struct cf_error *err)
-{
-    struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
-    char *dir cf_autofree = NULL;
-    int r = cli_open_store(cli, 0, ret_store, err);
-
-    if (r == 0)
-        r = cli_image_or_dir(*ret_store, text, &image, &dir, err);
-    if (r < 0)
-        return r;
-    if (!image)
-        return cf_rootfs_open_dir(dir, ret_rootfs, err);
-    const char *word = cf_json_get_string(image->config_json, "architecture");
-    if (word && !*platform->architecture)
-        (void)snprintf(platform->architecture, sizeof(platform->architecture), "%s", word);
-    return cf_rootfs_open_image(*ret_store, image, ret_rootfs, err);
-}
-
 static int check(const struct cli *cli, const char *text, bool strict, struct cf_platform *platform,
                  struct cf_check_options *options)
 {
@@ -97,7 +76,7 @@ static int check(const struct cli *cli, const char *text, bool strict, struct cf
     struct cf_rootfs *rootfs cf_cleanup(cf_rootfs_close_ptr) = NULL;
     struct cf_check_result result cf_cleanup(cf_check_result_done) = {0};
     struct cf_error err = {0};
-    int r = open_rootfs(cli, text, &store, &rootfs, platform, &err);
+    int r = cli_rootfs_open(cli, text, &store, &rootfs, platform, &err);
 
     options->architecture = *platform->architecture ? platform->architecture : NULL;
     if (r == 0)

@@ -120,9 +120,11 @@ int cli_image_or_dir(struct cf_store *store, const char *text, struct cf_image *
 int cli_new_name(struct cf_store *store, const char *text, const char *given,
                  char ret_name[CF_TAGGED_SIZE], struct cf_error *err);
 /* What an argument REF | MOUNT | DIR means: a path ("/", "." in front) is a directory, also a
- * mount's; else an image, else a directory. The rootfs borrows the store. */
+ * mount's; else an image, else a directory. The rootfs borrows the store. platform: or NULL; an
+ * architecture that it does not say becomes the image's. */
 int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
-                    struct cf_rootfs **ret_rootfs, struct cf_error *err);
+                    struct cf_rootfs **ret_rootfs, struct cf_platform *platform,
+                    struct cf_error *err);
 
 /* The options that describe a new image (commit, import), for cli_parse and then for the library.
  */

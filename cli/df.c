@@ -14,7 +14,7 @@ static int df_registry(struct cli *cli, const char *text, struct cf_error *err)
     struct cf_json *list_json = cf_json_array();
     struct cf_registry_list list = {0};
     char own[16], shared[16], tags[24];
-    int r = cli_rootfs_open(cli, text, &store, &rootfs, err);
+    int r = cli_rootfs_open(cli, text, &store, &rootfs, NULL, err);
 
     if (r == 0)
         r = cf_registry_read(rootfs, &list, err);

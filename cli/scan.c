@@ -58,7 +58,8 @@ int cli_new_name(struct cf_store *store, const char *text, const char *given,
 }
 
 int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **ret_store,
-                    struct cf_rootfs **ret_rootfs, struct cf_error *err)
+                    struct cf_rootfs **ret_rootfs, struct cf_platform *platform,
+                    struct cf_error *err)
 {
     struct cf_image *image cf_cleanup(cf_image_free_ptr) = NULL;
     char *dir cf_autofree = NULL;
@@ -68,8 +69,12 @@ int cli_rootfs_open(const struct cli *cli, const char *text, struct cf_store **r
         r = cli_image_or_dir(*ret_store, text, &image, &dir, err);
     if (r < 0)
         return r;
-    return image ? cf_rootfs_open_image(*ret_store, image, ret_rootfs, err)
-                 : cf_rootfs_open_dir(dir, ret_rootfs, err);
+    if (!image)
+        return cf_rootfs_open_dir(dir, ret_rootfs, err);
+    const char *word = cf_json_get_string(image->config_json, "architecture");
+    if (word && platform && !*platform->architecture)
+        (void)snprintf(platform->architecture, sizeof(platform->architecture), "%s", word);
+    return cf_rootfs_open_image(*ret_store, image, ret_rootfs, err);
 }
 
 static struct cf_json *image_json(const struct cf_scanned *image)
@@ -168,7 +173,7 @@ int cli_scan(struct cli *cli, int argc, char **argv)
         scan.ignore_charts = ignore_chart.items;
         scan.ignore_chart_count = ignore_chart.count;
         status = CLI_OK;
-        if (cli_rootfs_open(cli, argc ? argv[0] : ".", &store, &rootfs, &err) < 0 ||
+        if (cli_rootfs_open(cli, argc ? argv[0] : ".", &store, &rootfs, NULL, &err) < 0 ||
             cf_scan(store, rootfs, &scan, &result, &err) < 0 ||
             (cli->json && put_json(&result, &err) < 0))
             status = cli_failed(&err);

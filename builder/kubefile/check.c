@@ -114,15 +114,12 @@ static int write_metadata(struct cf_build *build, const struct cf_buf *text,
     const struct cf_layer_build_options options = {0};
     struct cf_node *node = NULL;
     struct cf_inode inode = {.mode = S_IFREG | 0644, .mtime_sec = build->newest_sec};
-    struct cf_digest digest;
     int r = cf_builder_new(cf_store_tmp_fd(build->store), &builder, err);
 
     if (r == 0)
         r = cf_node_add(builder, cf_builder_root(builder), "Metadata", 8, &inode, &node);
-    if (r == 0 && text->len <= CF_INLINE_MAX)
-        r = cf_node_set_inline(builder, node, text->data, text->len);
-    else if (r == 0 && (r = cf_object_put(build->store, text->data, text->len, &digest, err)) == 0)
-        r = cf_node_set_object(builder, node, &digest, text->len);
+    if (r == 0)
+        r = cf_object_put_node(build->store, builder, node, text, err);
     return r < 0 ? cf_fail_errno(err, -r, "cannot write Metadata")
                  : cf_layer_build(build->store, builder, &options, ret_info, err);
 }

@@ -294,7 +294,6 @@ static int copy_heredoc(struct copying *c, const struct cf_kubefile_heredoc *her
                         struct cf_error *err)
 {
     struct cf_buf text cf_autobuf = CF_BUF_INIT;
-    struct cf_digest digest;
     struct cf_node *file = NULL;
     int r = add_file(c, heredoc->name, one_file, c->build->newest_sec, &file, err);
 
@@ -303,12 +302,7 @@ static int copy_heredoc(struct copying *c, const struct cf_kubefile_heredoc *her
                 ? cf_kubefile_expand(heredoc->text, heredoc->len, c->build->kubefile->escape,
                                      cf_build_variable, c->build, &text, err)
                 : cf_buf_add(&text, heredoc->text, heredoc->len);
-    if (r < 0)
-        return r;
-    if (text.len <= CF_INLINE_MAX)
-        return cf_node_set_inline(c->builder, file, text.data ? text.data : "", text.len);
-    r = cf_object_put(c->build->store, text.data, text.len, &digest, err);
-    return r < 0 ? r : cf_node_set_object(c->builder, file, &digest, text.len);
+    return r < 0 ? r : cf_object_put_node(c->build->store, c->builder, file, &text, err);
 }
 
 static int copy_web(struct copying *c, const char *url, bool one_file, struct cf_error *err)

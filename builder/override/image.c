@@ -81,17 +81,6 @@ static int copy_xattrs(const struct cf_tree *tree, const char *path, struct cf_b
     return r;
 }
 
-static int set_content(struct cf_store *store, struct cf_builder *builder, struct cf_node *node,
-                       const struct cf_buf *text)
-{
-    struct cf_digest digest;
-
-    if (text->len <= CF_INLINE_MAX)
-        return cf_node_set_inline(builder, node, text->data ? text->data : "", text->len);
-    int r = cf_object_put(store, text->data, text->len, &digest, NULL);
-    return r < 0 ? r : cf_node_set_object(builder, node, &digest, text->len);
-}
-
 static int add_file(const struct source *source, struct cf_builder *builder,
                     const struct file *file, int64_t moment)
 {
@@ -117,7 +106,7 @@ static int add_file(const struct source *source, struct cf_builder *builder,
     if (r == 0 && file->now.exists)
         r = copy_xattrs(source->tree, file->path, builder, node);
     if (r == 0 && file->now.exists && S_ISREG(inode.mode))
-        r = set_content(source->store, builder, node, &file->now.text);
+        r = cf_object_put_node(source->store, builder, node, &file->now.text, NULL);
     return r;
 }
 

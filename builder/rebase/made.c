@@ -105,17 +105,6 @@ static int parent_of(struct rebasing *rebasing, struct cf_builder *builder, cons
     return r;
 }
 
-static int set_text(struct rebasing *rebasing, struct cf_builder *builder, struct cf_node *node,
-                    const struct cf_buf *text)
-{
-    struct cf_digest digest;
-
-    if (text->len <= CF_INLINE_MAX)
-        return cf_node_set_inline(builder, node, text->data ? text->data : "", text->len);
-    int r = cf_object_put(rebasing->store, text->data, text->len, &digest, rebasing->err);
-    return r < 0 ? r : cf_node_set_object(builder, node, &digest, text->len);
-}
-
 static int merge_entry(struct rebasing *rebasing, struct cf_builder *builder, struct cf_node *dir,
                        const char *name, const struct decision *decision, int64_t moment)
 {
@@ -137,7 +126,7 @@ static int merge_entry(struct rebasing *rebasing, struct cf_builder *builder, st
     if (r == 0 && decision->has_text) {
         inode.mtime_sec = moment;
         inode.mtime_nsec = 0;
-        r = set_text(rebasing, builder, node, &decision->text);
+        r = cf_object_put_node(rebasing->store, builder, node, &decision->text, rebasing->err);
     }
     if (r == 0)
         cf_node_set_inode(node, &inode);

@@ -118,6 +118,17 @@ int cf_object_put(struct cf_store *store, const void *data, size_t len,
     return 0;
 }
 
+int cf_object_put_node(struct cf_store *store, struct cf_builder *builder, struct cf_node *node,
+                       const struct cf_buf *content, struct cf_error *err)
+{
+    struct cf_digest digest;
+
+    if (content->len <= CF_INLINE_MAX)
+        return cf_node_set_inline(builder, node, content->data ? content->data : "", content->len);
+    int r = cf_object_put(store, content->data, content->len, &digest, err);
+    return r < 0 ? r : cf_node_set_object(builder, node, &digest, content->len);
+}
+
 /* Renames without replacing; link and unlink where the disk has no RENAME_NOREPLACE. */
 static int rename_new(int from_fd, const char *from, int to_fd, const char *to)
 {

@@ -82,6 +82,10 @@ int cf_object_writer_finish(struct cf_object_writer *writer, struct cf_digest *r
 /* Puts whole content at hand. An object that is there with the wrong size is replaced. */
 int cf_object_put(struct cf_store *store, const void *data, size_t len,
                   struct cf_digest *ret_digest, struct cf_error *err);
+/* Gives a node that is a regular file the content at hand: in the tree itself up to CF_INLINE_MAX
+ * bytes, else as an object. */
+int cf_object_put_node(struct cf_store *store, struct cf_builder *builder, struct cf_node *node,
+                       const struct cf_buf *content, struct cf_error *err);
 /* Publishes a file of the store's own disk whose digest the caller has worked out: renames
  * dirfd/name into objects/ (mode 0444), or removes it if the object is there. -EXDEV elsewhere,
  * -EINVAL for what is no regular file, or has further hard links. */
